@@ -1,0 +1,335 @@
+"""CoAP (RFC 7252): message codec, and a client that never touches a socket or a clock.
+
+The client owns confirmable exchanges (RFC 7252, 4.2 and 5.2.2). Time comes in as `now_ms` (any monotonic millisecond
+count), bytes come in by `receive_datagram` and go out by `datagrams_to_send`; whoever owns the socket waits until
+`next_timeout`.
+
+    state       what happens            next       said to the caller
+    ----------  ----------------------  ---------  ------------------------------
+    SENT        time-out, tries left    SENT       (same bytes again, doubled wait)
+    SENT        time-out, no try left   closed     Failed("timeout")
+    SENT        ACK with a response     closed     Response
+    SENT        empty ACK               ACKED
+    SENT        RST                     closed     Failed("reset")
+    SENT,ACKED  CON or NON response     closed     Response; a CON is acknowledged
+    ACKED       separate wait is over   closed     Failed("timeout")
+
+A message that matches no exchange by message ID or token *and* peer address is answered with RST if it is a confirmable
+response (RFC 7252, 4.2) and is otherwise ignored.
+"""
+
+import struct
+
+from pave_wire import limits
+from pave_wire.errors import CoapError
+
+CON, NON, ACK, RST = 0, 1, 2, 3
+
+EMPTY = 0x00
+GET, POST, PUT, DELETE = 1, 2, 3, 4
+CREATED, DELETED, VALID, CHANGED, CONTENT = 0x41, 0x42, 0x43, 0x44, 0x45  # 2.01 to 2.05
+BAD_REQUEST = 0x80  # 4.00
+SERVICE_UNAVAILABLE = 0xA3  # 5.03
+
+URI_PATH = 11
+CONTENT_FORMAT = 12
+MAX_AGE = 14
+
+# Transmission parameters (RFC 7252, 4.8), in ms
+ACK_TIMEOUT_MS = 2000
+ACK_RANDOM_SPREAD_MS = 1000  # ACK_RANDOM_FACTOR 1.5
+MAX_RETRANSMIT = 4
+SEPARATE_RESPONSE_MS = 30_000  # how long a response may follow its empty ACK
+
+
+def code_text(code):
+    """Return a code as people write it: 0x45 is "2.05"."""
+    return "%d.%02d" % (code >> 5, code & 0x1F)
+
+
+class Message:
+    """One CoAP message.
+
+    Attributes:
+        type: CON, NON, ACK or RST.
+        code: request method or response code, 8 bits (class << 5 | detail).
+        mid: message ID, 16 bits.
+        token: 0 to 8 bytes.
+        options: list of (number, value bytes), ascending by number.
+        payload: bytes.
+    """
+
+    __slots__ = ("code", "mid", "options", "payload", "token", "type")
+
+    def __init__(self, type, code, mid, token=b"", options=(), payload=b""):
+        self.type = type
+        self.code = code
+        self.mid = mid
+        self.token = token
+        self.options = options
+        self.payload = payload
+
+    def option(self, number, default=None):
+        """Return the value (bytes) of the first option with this number."""
+        for found, value in self.options:
+            if found == number:
+                return value
+        return default
+
+    @property
+    def path(self):
+        """The Uri-Path segments joined by "/", without a leading one."""
+        return "/".join(str(value, "utf-8") for number, value in self.options if number == URI_PATH)
+
+
+def encode(message):
+    """Return `message` as datagram bytes (RFC 7252, 3)."""
+    token = message.token
+    out = bytearray(struct.pack(">BBH", 0x40 | message.type << 4 | len(token), message.code, message.mid))
+    out.extend(token)
+    last = 0
+    for number, value in message.options:
+        _write_option(out, number - last, value)
+        last = number
+    if message.payload:
+        out.append(0xFF)
+        out.extend(message.payload)
+    return bytes(out)
+
+
+def decode(data):
+    """Return the `Message` in `data` (bytes, one datagram).
+
+    Raises:
+        CoapError: too long, truncated, another version, a reserved length, or too many options.
+    """
+    if not 4 <= len(data) <= limits.DATAGRAM_BYTES:
+        raise CoapError("datagram of %d bytes; 4 to %d" % (len(data), limits.DATAGRAM_BYTES))
+    first, code, mid = struct.unpack(">BBH", data[:4])
+    if first >> 6 != 1:
+        raise CoapError("version %d; only 1 is known" % (first >> 6))
+    token_bytes = first & 0x0F
+    at = 4 + token_bytes
+    if token_bytes > limits.COAP_TOKEN_BYTES or at > len(data):
+        raise CoapError("token length %d" % token_bytes)
+    if code == EMPTY and len(data) != 4:
+        raise CoapError("empty message with %d bytes after its header" % (len(data) - 4))
+    options, payload = _read_options(data, at)
+    return Message((first >> 4) & 3, code, mid, bytes(data[4 : 4 + token_bytes]), options, payload)
+
+
+def uint(value):
+    """Return an integer as a CoAP uint option value: big-endian, no leading zero bytes (RFC 7252, 3.2)."""
+    out = bytearray()
+    while value:
+        out.insert(0, value & 0xFF)
+        value >>= 8
+    return bytes(out)
+
+
+def uint_value(raw):
+    """Return the integer in a CoAP uint option value."""
+    value = 0
+    for byte in raw:
+        value = value << 8 | byte
+    return value
+
+
+def _write_option(out, delta, value):
+    first = len(out)
+    out.append(0)
+    out[first] = _nibble(out, delta) << 4
+    out[first] |= _nibble(out, len(value))
+    out.extend(value)
+
+
+def _nibble(out, number):
+    """Append the extended form of `number` to `out` and return its four bits (RFC 7252, 3.1)."""
+    if number < 13:
+        return number
+    if number < 269:
+        out.append(number - 13)
+        return 13
+    out.extend(struct.pack(">H", number - 269))
+    return 14
+
+
+def _read_options(data, at):
+    """Return the options that start at offset `at`, and the payload after them."""
+    options = []
+    number = 0
+    while at < len(data):
+        if data[at] == 0xFF:
+            if at + 1 == len(data):
+                raise CoapError("payload marker with no payload")
+            return options, bytes(data[at + 1 :])
+        nibbles = data[at]
+        delta, at = _extended(data, at + 1, nibbles >> 4)
+        length, at = _extended(data, at, nibbles & 0x0F)
+        number += delta
+        if at + length > len(data):
+            raise CoapError("option %d of %d bytes runs past the end" % (number, length))
+        if len(options) == limits.COAP_OPTIONS:
+            raise CoapError("more than %d options" % limits.COAP_OPTIONS)
+        options.append((number, bytes(data[at : at + length])))
+        at += length
+    return options, b""
+
+
+def _extended(data, at, nibble):
+    """Return the number that an option nibble and its extension at `at` stand for, and the offset after them."""
+    if nibble < 13:
+        return nibble, at
+    size = nibble - 12
+    if nibble == 15 or at + size > len(data):
+        raise CoapError("reserved or truncated option header at offset %d" % (at - 1))
+    if size == 1:
+        return 13 + data[at], at + 1
+    return 269 + (data[at] << 8 | data[at + 1]), at + 2
+
+
+class Response:
+    """Event: the response to a request. `code` and `options` as in `Message`; `payload` in bytes."""
+
+    __slots__ = ("code", "options", "payload", "token")
+
+    def __init__(self, token, code, options, payload):
+        self.token = token
+        self.code = code
+        self.options = options
+        self.payload = payload
+
+
+class Failed:
+    """Event: no response will come. `why` is "timeout" or "reset"."""
+
+    __slots__ = ("token", "why")
+
+    def __init__(self, token, why):
+        self.token = token
+        self.why = why
+
+
+class _Exchange:
+    __slots__ = ("acked", "address", "data", "due_ms", "mid", "retransmits_left", "token", "wait_ms")
+
+
+class Client:
+    """The client side of confirmable exchanges.
+
+    Args:
+        random_below: function of an int n returning a random int from 0 to n - 1: starts the message IDs and tokens,
+            spreads the time-outs.
+        max_retransmit: how often a request is sent again; a battery device may choose fewer than RFC 7252's 4.
+    """
+
+    def __init__(self, random_below, max_retransmit=MAX_RETRANSMIT):
+        self._random_below = random_below
+        self._max_retransmit = max_retransmit
+        self._mid = random_below(0x10000)
+        self._token = random_below(0x10000)
+        self._exchanges = []
+        self._outgoing = []
+
+    def request(self, code, path, address, now_ms, payload=b"", content_format=None):
+        """Open an exchange and return its token (bytes), by which its `Response` or `Failed` is known.
+
+        Raises:
+            CoapError: `limits.COAP_EXCHANGES` exchanges are open already, or the message would not fit a datagram.
+        """
+        if len(self._exchanges) == limits.COAP_EXCHANGES:
+            raise CoapError("%d exchanges are open; wait for one to end" % limits.COAP_EXCHANGES)
+        options = [(URI_PATH, segment.encode()) for segment in path.split("/")]
+        if content_format is not None:
+            options.append((CONTENT_FORMAT, uint(content_format)))
+        self._mid = (self._mid + 1) & 0xFFFF
+        self._token = (self._token + 1) & 0xFFFF
+        exchange = _Exchange()
+        exchange.mid = self._mid
+        exchange.token = struct.pack(">H", self._token)
+        exchange.data = encode(Message(CON, code, exchange.mid, exchange.token, options, payload))
+        if len(exchange.data) > limits.DATAGRAM_BYTES:
+            raise CoapError("request of %d bytes; at most %d" % (len(exchange.data), limits.DATAGRAM_BYTES))
+        exchange.address = address
+        exchange.acked = False
+        exchange.retransmits_left = self._max_retransmit
+        exchange.wait_ms = ACK_TIMEOUT_MS + self._random_below(ACK_RANDOM_SPREAD_MS)
+        exchange.due_ms = now_ms + exchange.wait_ms
+        self._exchanges.append(exchange)
+        self._outgoing.append((exchange.data, address))
+        return exchange.token
+
+    def receive_datagram(self, data, address, now_ms):
+        """Take one datagram from `address`; return a list of `Response` and `Failed`. What is no CoAP is dropped."""
+        try:
+            message = decode(data)
+        except CoapError:
+            return []
+        if message.type in (ACK, RST):
+            return self._acknowledged(message, address, now_ms)
+        if message.code >> 5 in (2, 4, 5):
+            return self._separate_response(message, address)
+        return []
+
+    def handle_timeout(self, now_ms):
+        """Do what is due at `now_ms`: send again, or give up; return a list of `Failed`."""
+        events = []
+        for exchange in list(self._exchanges):
+            if now_ms < exchange.due_ms:
+                continue
+            if exchange.acked or exchange.retransmits_left == 0:
+                self._exchanges.remove(exchange)
+                events.append(Failed(exchange.token, "timeout"))
+            else:
+                exchange.retransmits_left -= 1
+                exchange.wait_ms *= 2
+                exchange.due_ms = now_ms + exchange.wait_ms
+                self._outgoing.append((exchange.data, exchange.address))
+        return events
+
+    def datagrams_to_send(self):
+        """Return and forget the list of (bytes, address) that are to be sent now."""
+        outgoing = self._outgoing
+        self._outgoing = []
+        return outgoing
+
+    def next_timeout(self):
+        """Return the `now_ms` at which `handle_timeout` has something to do, or None."""
+        return min((exchange.due_ms for exchange in self._exchanges), default=None)
+
+    def cancel(self):
+        """Forget every open exchange and whatever was to be sent."""
+        self._exchanges = []
+        self._outgoing = []
+
+    def _acknowledged(self, message, address, now_ms):
+        exchange = self._find(address, mid=message.mid)
+        if exchange is None or exchange.acked:
+            return []
+        if message.type == RST:
+            self._exchanges.remove(exchange)
+            return [Failed(exchange.token, "reset")]
+        if message.code == EMPTY:
+            exchange.acked = True
+            exchange.due_ms = now_ms + SEPARATE_RESPONSE_MS
+            return []
+        if message.token != exchange.token:
+            return []
+        self._exchanges.remove(exchange)
+        return [Response(exchange.token, message.code, message.options, message.payload)]
+
+    def _separate_response(self, message, address):
+        exchange = self._find(address, token=message.token)
+        if message.type == CON:
+            answer = RST if exchange is None else ACK
+            self._outgoing.append((encode(Message(answer, EMPTY, message.mid)), address))
+        if exchange is None:
+            return []
+        self._exchanges.remove(exchange)
+        return [Response(exchange.token, message.code, message.options, message.payload)]
+
+    def _find(self, address, mid=None, token=None):
+        for exchange in self._exchanges:
+            if exchange.address == address and (exchange.mid == mid or exchange.token == token):
+                return exchange
+        return None

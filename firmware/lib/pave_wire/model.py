@@ -1,0 +1,205 @@
+"""What Pavé's messages mean: readings and their identity, the availability of bays, problem details.
+
+A reading is known for ever by (device, epoch, seq), given when it enters its device's outbox. A report is a SenML pack:
+
+    [{bn: "urn:dev:mac:24a160fffe000101_", n: "epoch", v: 1},     once
+     {n: "seq", v: 42, bt: -3},                                     opens a reading, 3 s old (RFC 8428, 4.5.3)
+     {n: "occupied", vb: true}, {n: "reason", vs: "field"}, ...]    its values, until the next "seq"
+
+so that a consumer who knows SenML but not Pavé still reads every value with its device, name, unit and time. The
+device's name is RFC 9039's `urn:dev:mac` with an EUI-64, sub-component after the underscore.
+"""
+
+from pave_wire import cbor, limits, senml
+from pave_wire.errors import ModelError
+
+CONTENT_FORMAT_SENML_CBOR = senml.CONTENT_FORMAT
+CONTENT_FORMAT_PROBLEM = 257  # application/concise-problem-details+cbor (RFC 9290)
+PATH_READINGS = "r"
+PATH_AVAILABILITY = "a"
+
+KINDS = ("delivery", "taxi", "disabled")
+
+OCCUPIED = "occupied"  # bool: a vehicle stands on the bay
+REASON = "reason"  # why the reading was made: one of REASONS
+CONFIDENCE = "confidence"  # 0 to 1, of OCCUPIED
+FIELD = "field"  # T, magnitude of the deviation from the baseline
+LASTED = "lasted"  # s, how long the state that just ended lasted, by the device's clock
+SCREEN_FREE = "screen-free"  # free bays shown on a kiosk's screen
+
+REASONS = ("boot", "field", "heartbeat")
+UNITS = {CONFIDENCE: "/", FIELD: "T", LASTED: "s", SCREEN_FREE: "count"}  # RFC 8428, table 6; "count" is RFC 8798's
+
+_URN = "urn:dev:mac:"
+_HEX = "0123456789abcdef"
+
+
+class Reading:
+    """One reading.
+
+    Attributes:
+        device: EUI-64 as 16 lower-case hexadecimal digits.
+        epoch: 0 to 65535, advances when the device lost count of seq.
+        seq: 0 to 2**32 - 1, the position in the epoch.
+        age_s: seconds between the reading and the sending of the message that carries it.
+        values: name to bool, int, float or str, in SI units (`UNITS`).
+    """
+
+    __slots__ = ("age_s", "device", "epoch", "seq", "values")
+
+    def __init__(self, device, epoch, seq, age_s, values):
+        self.device = device
+        self.epoch = epoch
+        self.seq = seq
+        self.age_s = age_s
+        self.values = values
+
+    @property
+    def identity(self):
+        """`device:epoch:seq`, the key under which every back-end knows this reading."""
+        return "%s:%d:%d" % (self.device, self.epoch, self.seq)
+
+
+def class_of(values):
+    """Return the class of a reading with these values: what is kept longest when space runs out comes first."""
+    if OCCUPIED in values:
+        return "health" if values.get(REASON) == "heartbeat" else "presence"
+    return "health" if SCREEN_FREE in values else "diagnostics"
+
+
+def pack_readings(device, readings):
+    """Return the SenML CBOR bytes of `readings`, all of `device` and of one epoch, oldest first."""
+    epoch = readings[0].epoch
+    records = [{"bn": _URN + device + "_", "n": "epoch", "v": epoch}]
+    for reading in readings:
+        if reading.epoch != epoch:
+            raise ModelError("epochs %d and %d in one pack; send one pack for each" % (epoch, reading.epoch))
+        records.append({"bt": -reading.age_s, "n": "seq", "v": reading.seq})
+        for name, value in reading.values.items():
+            records.append(_value_record(name, value))
+    return senml.encode(records)
+
+
+def unpack_readings(data):
+    """Return the list of `Reading` in `data` (SenML CBOR bytes), in the order sent.
+
+    Raises:
+        CborError, SenmlError: see `senml.decode`.
+        ModelError: a device, epoch, seq or value outside the contract.
+    """
+    device = None
+    epoch = None
+    readings = []
+    for record in senml.resolve(senml.decode(data)):
+        urn, _, name = record["n"].rpartition("_")
+        if device is None:
+            device = _device_of(urn)
+        elif urn != _URN + device:
+            raise ModelError("record of %s in a pack of %s" % (urn, device))
+        if name == "epoch":
+            if epoch is not None:
+                raise ModelError("epoch stated twice in one pack")
+            epoch = _counter(record, name, limits.EPOCH_MAX)
+        elif epoch is None:
+            raise ModelError("%s before the epoch" % name)
+        elif name == "seq":
+            readings.append(Reading(device, epoch, _counter(record, name, limits.SEQ_MAX), _age_of(record), {}))
+        elif not readings:
+            raise ModelError("value %s before the first seq" % name)
+        else:
+            _add_value(readings[-1], name, record)
+    _check_readings(readings)
+    return readings
+
+
+def pack_availability(counts):
+    """Return the SenML CBOR bytes that say how many bays are free, from {kind: (free, total)}."""
+    records = []
+    for kind, (free, total) in counts.items():
+        records.append({"n": kind + "/free", "v": free, "u": "count"})
+        records.append({"n": kind + "/total", "v": total, "u": "count"})
+    return senml.encode(records)
+
+
+def unpack_availability(data):
+    """Return {kind: (free, total)} from `pack_availability`'s bytes.
+
+    Raises:
+        CborError, SenmlError: see `senml.decode`.
+        ModelError: a name that is not KIND/free or KIND/total, or one without the other.
+    """
+    values = {record["n"]: record.get("v") for record in senml.resolve(senml.decode(data))}
+    counts = {}
+    for name in values:
+        kind, _, what = name.partition("/")
+        if what not in ("free", "total"):
+            raise ModelError("%s is not the availability of a kind" % name)
+        counts[kind] = (values.get(kind + "/free"), values.get(kind + "/total"))
+    for kind, pair in counts.items():
+        if not isinstance(pair[0], int) or not isinstance(pair[1], int):
+            raise ModelError("availability of %s is %r" % (kind, pair))
+    return counts
+
+
+def problem(title, detail):
+    """Return RFC 9290 concise problem details: what went wrong, and the value or next step."""
+    return cbor.dumps({-1: title, -2: detail})
+
+
+def _value_record(name, value):
+    record = {"n": name}
+    if name in UNITS:
+        record["u"] = UNITS[name]
+    if isinstance(value, bool):
+        record["vb"] = value
+    elif isinstance(value, str):
+        record["vs"] = value
+    else:
+        record["v"] = value
+    return record
+
+
+def _device_of(urn):
+    device = urn[len(_URN) :]
+    if not urn.startswith(_URN) or len(device) != 16 or any(char not in _HEX for char in device):
+        raise ModelError("device %r is not %s and 16 lower-case hexadecimal digits" % (urn, _URN))
+    return device
+
+
+def _counter(record, name, limit):
+    value = record.get("v")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= limit:
+        raise ModelError("%s is %r; an integer from 0 to %d" % (name, value, limit))
+    return value
+
+
+def _age_of(record):
+    age_s = -record["t"]
+    if not 0 <= age_s <= limits.AGE_MAX_S:  # also false for NaN
+        raise ModelError("time %r; seconds before the sending, 0 to -%d" % (record["t"], limits.AGE_MAX_S))
+    return age_s
+
+
+def _add_value(reading, name, record):
+    value = record.get("vb", record.get("vs", record.get("v")))
+    if value is None:
+        raise ModelError("%s has neither a number, a text nor a boolean" % name)
+    if isinstance(value, str) and len(value) > limits.TEXT_CHARS:
+        raise ModelError("%s has %d characters; at most %d" % (name, len(value), limits.TEXT_CHARS))
+    if isinstance(value, float) and not -1e30 < value < 1e30:  # infinities and NaN are no measurement
+        raise ModelError("%s is %r" % (name, value))
+    if name in reading.values:
+        raise ModelError("%s stated twice for seq %d" % (name, reading.seq))
+    reading.values[name] = value
+
+
+def _check_readings(readings):
+    if not 0 < len(readings) <= limits.READINGS_PER_PACK:
+        raise ModelError("%d readings in a pack; 1 to %d" % (len(readings), limits.READINGS_PER_PACK))
+    for reading in readings:
+        if not 0 < len(reading.values) <= limits.VALUES_PER_READING:
+            raise ModelError(
+                "%d values for seq %d; 1 to %d" % (len(reading.values), reading.seq, limits.VALUES_PER_READING)
+            )
+        if not isinstance(reading.values.get(OCCUPIED, True), bool):
+            raise ModelError("%s is %r; a boolean" % (OCCUPIED, reading.values[OCCUPIED]))

@@ -1,0 +1,116 @@
+"""SenML (RFC 8428) in its CBOR form (content-format 112).
+
+A pack is a list of records; here a record is a dict keyed by the text labels of RFC 8428, table 2 ("bn", "n", "v",
+...), and the integer labels of CBOR (RFC 8428, table 4) appear only in the bytes. `resolve` applies the base fields, so
+that each record stands by itself.
+"""
+
+from pave_wire import cbor, limits
+from pave_wire.errors import SenmlError
+
+CONTENT_FORMAT = 112  # application/senml+cbor
+
+_LABELS = {
+    "bver": -1, "bn": -2, "bt": -3, "bu": -4, "bv": -5, "bs": -6,
+    "n": 0, "u": 1, "v": 2, "vs": 3, "vb": 4, "s": 5, "t": 6, "ut": 7, "vd": 8,
+}  # fmt: skip
+_NAMES = {number: label for label, number in _LABELS.items()}
+_NUMBERS = ("bver", "bt", "bv", "bs", "v", "s", "t", "ut")
+_TEXTS = ("bn", "bu", "n", "u", "vs")
+_VALUES = ("v", "vs", "vb", "vd")
+_VERSION = 10  # RFC 8428, 4.4: the highest version understood
+
+
+def encode(records):
+    """Return the SenML CBOR bytes of `records` (list of dicts by text label)."""
+    return cbor.dumps([{_LABELS[label]: value for label, value in record.items()} for record in records])
+
+
+def decode(data):
+    """Return the records of `data` (bytes) as a list of dicts by text label, base fields still unresolved.
+
+    Raises:
+        CborError: not CBOR within the limits.
+        SenmlError: not an array of 1 to `limits.SENML_RECORDS` maps, a field of the wrong type, or an unknown label
+            that must be understood.
+    """
+    pack = cbor.loads(data)
+    if not isinstance(pack, list) or not pack:
+        raise SenmlError("a SenML pack is a non-empty array of records")
+    if len(pack) > limits.SENML_RECORDS:
+        raise SenmlError("%d records; at most %d" % (len(pack), limits.SENML_RECORDS))
+    return [_record(item) for item in pack]
+
+
+def resolve(records):
+    """Return `records` with the base fields applied (RFC 8428, 4.6): each has its full "n", "t" (0: now) and "u".
+
+    Raises:
+        SenmlError: a record with no name or no value, a malformed name, or an unsupported version.
+    """
+    base = {"bn": "", "bt": 0, "bu": None, "bv": None}
+    resolved = []
+    for record in records:
+        if record.get("bver", _VERSION) != _VERSION:
+            raise SenmlError("SenML version %r; only %d is understood" % (record["bver"], _VERSION))
+        for label in base:
+            if label in record:
+                base[label] = record[label]
+        resolved.append(_apply(base, record))
+    return resolved
+
+
+def _record(item):
+    if not isinstance(item, dict):
+        raise SenmlError("a SenML record is a map, not %s" % type(item).__name__)
+    record = {}
+    for key, value in item.items():
+        label = _NAMES.get(key)
+        if label is None:
+            if isinstance(key, str) and key.endswith("_"):  # RFC 8428, 4.4: must be understood
+                raise SenmlError("unknown field %r must be understood" % key)
+            continue
+        _check_type(label, value)
+        record[label] = value
+    return record
+
+
+def _check_type(label, value):
+    if label in _NUMBERS:
+        good = isinstance(value, (int, float)) and not isinstance(value, bool)
+    elif label in _TEXTS:
+        good = isinstance(value, str)
+    elif label == "vb":
+        good = isinstance(value, bool)
+    else:
+        good = isinstance(value, bytes)
+    if not good:
+        raise SenmlError("field %s is of type %s" % (label, type(value).__name__))
+
+
+def _apply(base, record):
+    name = base["bn"] + record.get("n", "")
+    _check_name(name)
+    values = [label for label in _VALUES if label in record]
+    if len(values) > 1 or not (values or "s" in record or base["bv"] is not None):
+        raise SenmlError("record %s has %s" % (name, "several values" if values else "no value"))
+    out = {"n": name, "t": base["bt"] + record.get("t", 0)}
+    unit = record.get("u", base["bu"])
+    if unit is not None:
+        out["u"] = unit
+    for label in ("v", "vs", "vb", "vd", "s"):
+        if label in record:
+            out[label] = record[label]
+    if base["bv"] is not None and ("v" in record or not values):
+        out["v"] = base["bv"] + record.get("v", 0)
+    return out
+
+
+def _check_name(name):
+    """RFC 8428, 4.5.1: starts with a letter or digit, then letters, digits and - : . / _."""
+    if not 0 < len(name) <= limits.SENML_NAME_CHARS:
+        raise SenmlError("name of %d characters; 1 to %d" % (len(name), limits.SENML_NAME_CHARS))
+    for at, char in enumerate(name):
+        alphanumeric = "0" <= char <= "9" or "a" <= char <= "z" or "A" <= char <= "Z"
+        if not alphanumeric and (at == 0 or char not in "-:./_"):
+            raise SenmlError("character %r at %d of a name" % (char, at))
