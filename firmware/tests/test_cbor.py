@@ -1,6 +1,7 @@
 import struct
 
 from checks import raised
+
 from pave_wire import cbor, limits
 from pave_wire.errors import CborError
 
@@ -65,7 +66,7 @@ REFUSED = [
     ("a200010002", "duplicate"),
     ("a1f500", "key"),
     ("a100", "truncated"),
-    ("818181818100", "deeper"),
+    ("8181818181818100", "deeper"),
 ]
 
 

@@ -1,4 +1,5 @@
 from checks import raised
+
 from pave_wire import coap, limits
 from pave_wire.errors import CoapError
 

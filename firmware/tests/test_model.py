@@ -1,4 +1,5 @@
 from checks import raised
+
 from pave_wire import cbor, limits, model, senml
 from pave_wire.errors import ModelError, WireError
 

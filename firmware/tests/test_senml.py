@@ -1,4 +1,5 @@
 from checks import raised
+
 from pave_wire import cbor, limits, senml
 from pave_wire.errors import SenmlError
 

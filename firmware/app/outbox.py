@@ -1,0 +1,74 @@
+"""What the device has to say and the gateway has not yet acknowledged.
+
+A reading gets its identity here, once, and keeps it however often it is sent. The outbox is bounded: when it is full
+the least important reading goes first (diagnostics, then health, the oldest first), a change of a bay's state last. Its
+state is a plain value, which the caller keeps where it survives deep sleep.
+"""
+
+from app import limits
+from pave_wire import limits as wire_limits
+from pave_wire.model import Reading, class_of
+
+_DROP_ORDER = ("diagnostics", "health", "presence", "alarm")
+
+
+class Outbox:
+    """Readings of `device` (EUI-64 text) in `epoch`, oldest first.
+
+    Times are `now_ms` of a clock that goes on through deep sleep.
+    """
+
+    def __init__(self, device, epoch, next_seq=0, entries=()):
+        self._device = device
+        self._epoch = epoch
+        self._next_seq = next_seq
+        self._entries = [tuple(entry) for entry in entries]  # (seq, read_ms, values)
+        self.dropped = 0  # readings given up for want of room since the last cold start
+
+    def __len__(self):
+        return len(self._entries)
+
+    def add(self, values, now_ms):
+        """Take a reading and return its seq; when full, the least important one makes room."""
+        if len(self._entries) == limits.OUTBOX_READINGS:
+            self._drop_one()
+        seq = self._next_seq
+        self._next_seq += 1
+        self._entries.append((seq, now_ms, values))
+        return seq
+
+    def skip(self, count):
+        """Leave out `count` seqs that readings lost in a crash may have used: no identity is given twice."""
+        self._next_seq += count
+
+    def batch(self, now_ms):
+        """Return the oldest readings, as many as one report carries, aged to `now_ms`."""
+        return [
+            Reading(self._device, self._epoch, seq, max(0, now_ms - read_ms) / 1000, values)
+            for seq, read_ms, values in self._entries[: wire_limits.READINGS_PER_PACK]
+        ]
+
+    def acknowledged(self, readings):
+        """Forget readings of an earlier `batch`: the gateway has them on disk."""
+        seqs = [reading.seq for reading in readings]
+        self._entries = [entry for entry in self._entries if entry[0] not in seqs]
+
+    def state(self):
+        """Return (epoch, next_seq, entries, dropped) for `restored`."""
+        return [self._epoch, self._next_seq, self._entries, self.dropped]
+
+    @classmethod
+    def restored(cls, device, state):
+        """Return the outbox of `device` whose `state()` this was."""
+        epoch, next_seq, entries, dropped = state
+        outbox = cls(device, epoch, next_seq, entries)
+        outbox.dropped = dropped
+        return outbox
+
+    def _drop_one(self):
+        self.dropped += 1
+        for dropped_class in _DROP_ORDER:
+            for at, entry in enumerate(self._entries):
+                if class_of(entry[2]) == dropped_class:
+                    del self._entries[at]
+                    return

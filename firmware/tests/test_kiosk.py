@@ -1,0 +1,60 @@
+from app import kiosk
+
+COUNTS = {"delivery": (12, 24), "taxi": (3, 12), "disabled": (7, 14)}
+WIDTH_PX = 128
+
+
+class Screen:
+    """Records what is drawn, by the calls of framebuf.FrameBuffer."""
+
+    def __init__(self):
+        self.texts = []
+
+    def fill(self, colour):
+        self.texts = []
+
+    def text(self, text, x, y, colour=1):
+        assert 0 <= x and x + 8 * len(text) <= WIDTH_PX and 0 <= y <= 56, (text, x, y)
+        self.texts.append(text)
+
+    def hline(self, x, y, width, colour):
+        pass
+
+    def fill_rect(self, x, y, width, height, colour):
+        pass
+
+
+def drawn(board, now_ms):
+    screen = Screen()
+    board.draw(screen, WIDTH_PX, now_ms)
+    return screen.texts
+
+
+def test_before_the_first_answer_the_screen_says_that_it_waits():
+    assert "en attente..." in drawn(kiosk.Board(), 0)
+
+
+def test_the_screen_shows_free_and_total_of_each_kind():
+    board = kiosk.Board()
+    assert board.heard(COUNTS, 0)
+    texts = drawn(board, 1000)
+    for text in ("Livraison", "12/24", "Taxi", "3/12", "GIG-GIC", "7/14"):
+        assert text in texts
+    assert board.free() == 22
+
+
+def test_an_unchanged_answer_needs_no_new_reading():
+    board = kiosk.Board()
+    board.heard(COUNTS, 0)
+    assert not board.heard(dict(COUNTS), 1)
+    assert board.heard(dict(COUNTS, taxi=(2, 12)), 2)
+
+
+def test_stale_counts_are_shown_with_their_age():
+    board = kiosk.Board()
+    board.heard(COUNTS, 1000)
+    fresh_until_ms = 1000 + kiosk.STALE_S * 1000
+    assert not any("il y a" in text for text in drawn(board, fresh_until_ms - 1))
+    assert "il y a 30 s" in drawn(board, fresh_until_ms)
+    assert "il y a 5 min" in drawn(board, 1000 + 300_000)
+    assert "12/24" in drawn(board, 1000 + 300_000)
