@@ -120,11 +120,11 @@ def decode(data):
 
 def uint(value):
     """Return an integer as a CoAP uint option value: big-endian, no leading zero bytes (RFC 7252, 3.2)."""
-    out = bytearray()
+    out = b""
     while value:
-        out.insert(0, value & 0xFF)
+        out = bytes((value & 0xFF,)) + out
         value >>= 8
-    return bytes(out)
+    return out
 
 
 def uint_value(raw):
