@@ -1,0 +1,137 @@
+"""A city's own subscriber: prints what arrives from Pavé's gateway, and knows nothing of Pavé but its topics.
+
+    python examples/city/subscriber.py --port 1883 --topic 'pave/#' [--record received.ndjson]
+
+On a terminal it draws a live table; elsewhere it prints a line every five seconds. `--record` keeps every message as
+one JSON line, flushed before the message is acknowledged to the broker.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+import time
+from collections import Counter, deque
+from pathlib import Path
+from typing import Any, TextIO
+
+import paho.mqtt.client as mqtt
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+ROWS = 12
+_KINDS = ("delivery", "taxi", "disabled")
+
+
+class City:
+    """What the city knows so far."""
+
+    def __init__(self, record: TextIO | None) -> None:
+        self.latest: deque[dict[str, Any]] = deque(maxlen=ROWS)
+        self.occupied: dict[str, tuple[str, bool]] = {}  # place -> (kind, occupied)
+        self.messages = 0
+        self._seen: Counter[str] = Counter()
+        self._record = record
+        self._lock = threading.Lock()
+
+    def take(self, payload: bytes) -> None:
+        """Take one message as published."""
+        message = json.loads(payload)
+        with self._lock:
+            self.messages += 1
+            self._seen[message["id"]] += 1
+            if "occupied" in message["values"]:
+                self.occupied[message["place"]] = (message["kind"], message["values"]["occupied"])
+                self.latest.appendleft(message)
+        if self._record is not None:
+            self._record.write(json.dumps({"seen_s": time.time(), **message}) + "\n")
+            self._record.flush()
+
+    def summary(self) -> str:
+        """One line: messages, distinct readings, occupied bays by kind."""
+        with self._lock:
+            kinds = ", ".join(f"{kind} {self._occupied(kind)}" for kind in _KINDS)
+            return f"city: {self.messages} messages, {len(self._seen)} readings; occupied: {kinds}"
+
+    def table(self) -> Table:
+        """The latest readings of bays, newest first."""
+        table = Table(title="What the city receives", caption=self.summary(), expand=True)
+        for column in ("time", "bay", "kind", "state", "because", "confidence", "reading"):
+            table.add_column(column, no_wrap=True)
+        with self._lock:
+            for message in self.latest:
+                table.add_row(*_cells(message))
+        return table
+
+    def _occupied(self, kind: str) -> str:
+        states = [occupied for found, occupied in self.occupied.values() if found == kind]
+        return f"{sum(states)}/{len(states)}"
+
+
+def _cells(message: dict[str, Any]) -> list[str]:
+    values = message["values"]
+    state = "[bold red]occupied[/]" if values["occupied"] else "[green]free[/]"
+    confidence = f"{values['confidence']:.2f}" if "confidence" in values else ""
+    return [
+        message["time"][11:19],
+        message["place"],
+        message["kind"],
+        state,
+        values.get("reason", ""),
+        confidence,
+        message["id"],
+    ]
+
+
+def subscribe(city: City, host: str, port: int, topic: str) -> mqtt.Client:
+    """Connect with a persistent session at QoS 1; messages go to `city`."""
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="city", clean_session=False, manual_ack=True)
+
+    def on_connect(client: mqtt.Client, *_: object) -> None:
+        client.subscribe(topic, qos=1)
+
+    def on_message(client: mqtt.Client, _: object, message: mqtt.MQTTMessage) -> None:
+        city.take(message.payload)
+        client.ack(message.mid, message.qos)
+
+    client.on_connect = on_connect
+    client.on_message = on_message
+    client.reconnect_delay_set(1, 2)
+    client.connect(host, port)
+    client.loop_start()
+    return client
+
+
+def main() -> int:
+    """Subscribe until SIGTERM or Ctrl-C."""
+    parser = argparse.ArgumentParser(description="Print what a city receives from Pavé.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=1883)
+    parser.add_argument("--topic", default="pave/#")
+    parser.add_argument("--record", type=Path, help="append every message to this file as a JSON line")
+    arguments = parser.parse_args()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    record = arguments.record.open("a") if arguments.record else None
+    city = City(record)
+    client = subscribe(city, arguments.host, arguments.port, arguments.topic)
+    console = Console()
+    if console.is_terminal:
+        with Live(console=console, get_renderable=city.table, refresh_per_second=4):
+            stop.wait()
+    else:
+        while not stop.wait(5):
+            print(city.summary(), flush=True)
+    client.disconnect()
+    client.loop_stop()
+    print(city.summary())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""The command line behind `tools/flash.py`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pave_tools.board import board_path, load_board
+from pave_tools.errors import ToolError
+from pave_tools.firmware import build as build_firmware
+from pave_tools.image import DeviceSettings, build_flash_image
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def tools() -> None:
+    """Make what goes on a Pavé device."""
+
+
+@app.command()
+def build(
+    role: Annotated[str, typer.Option(help="a role of firmware/manifest.toml: presence, kiosk")],
+    board: Annotated[str, typer.Option(help="a board of hardware/boards: pave-presence-v1")],
+    device: Annotated[str, typer.Option(help="EUI-64: 24a160fffe000101")],
+    gateway: Annotated[str, typer.Option(help="HOST:PORT of the gateway's CoAP")],
+    wifi_ssid: Annotated[str, typer.Option(help="Wi-Fi network")],
+    wifi_key: Annotated[str, typer.Option(envvar="PAVE_WIFI_KEY", help="better given in the environment")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="the image to write")] = Path("flash.bin"),
+) -> None:
+    """Build the flash image of one device."""
+    try:
+        host, port = split_address(gateway)
+        target = load_board(board_path(board))
+        settings = DeviceSettings(device, role, host, port, wifi_ssid, wifi_key)
+        files = build_firmware(role)
+        build_flash_image(target, files, settings.config(target), {}, output)
+    except ToolError as error:
+        typer.echo(f"flash: {error}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"{output}: {role} {device} on {target.name}, {len(files)} files, app slots empty")
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Return host and port of `HOST:PORT`; raises `ToolError`."""
+    host, separator, port = address.rpartition(":")
+    if not (host and separator and port.isdecimal()):
+        raise ToolError(f"gateway {address!r} should be HOST:PORT, such as 192.168.1.10:5683")
+    return host, int(port)
+
+
+def main() -> None:
+    """Entry point."""
+    app()
