@@ -48,7 +48,10 @@ class LIS2MDL:
         self._write(_CFG_A, bytes((_COMP_TEMP_LOW_POWER_10_HZ_CONTINUOUS, _INT_ON_DATA_OFF, _INT_ON_PIN_BDU)))
 
     def read_field(self):
-        """Return the field itself, offsets added back, as (x, y, z) counts."""
+        """Return the field itself, offsets added back, as (x, y, z) counts.
+
+        The output keeps the offsets it was sampled with: after `arm`, wait a sample period or for INT.
+        """
         out = struct.unpack("<3h", self._read(_OUT_X_L, 6))
         offset = struct.unpack("<3h", self._read(_OFFSET_X_L, 6))
         return tuple(o + h for o, h in zip(out, offset))

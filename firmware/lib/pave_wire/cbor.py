@@ -1,3 +1,5 @@
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+# (decoded data may be of any type; isinstance narrows it as far as it goes)
 """CBOR (RFC 8949) for small messages: encoder, and a decoder that is safe on bytes from anywhere.
 
 The encoder writes definite lengths and the shortest heads (RFC 8949, 4.1), map keys in the order given. The decoder
@@ -12,10 +14,14 @@ import struct
 from pave_wire import limits
 from pave_wire.errors import CborError
 
+TYPE_CHECKING = False  # what follows exists for type checkers alone; nothing of it runs on either runtime
+if TYPE_CHECKING:
+    from typing import Any
+
 _BREAK = object()  # the stop code 0xFF, meaningful only inside an indefinite-length item
 
 
-def dumps(obj):
+def dumps(obj: "Any") -> bytes:
     """Return the encoding of `obj` as bytes. Tuples are written as arrays.
 
     Raises:
@@ -26,7 +32,7 @@ def dumps(obj):
     return bytes(out)
 
 
-def loads(data):
+def loads(data: bytes) -> "Any":
     """Return the one value that `data` (bytes) encodes.
 
     Raises:
@@ -41,7 +47,7 @@ def loads(data):
     return value
 
 
-def _write_head(out, major, argument):
+def _write_head(out: bytearray, major: int, argument: int) -> None:
     major <<= 5
     if argument < 24:
         out.append(major | argument)
@@ -61,7 +67,7 @@ def _write_head(out, major, argument):
         raise CborError("integer beyond 64 bits")
 
 
-def _write(out, obj):
+def _write(out: bytearray, obj: "Any") -> None:
     if obj is None:
         out.append(0xF6)
     elif isinstance(obj, bool):  # before int: a bool is one
@@ -93,13 +99,12 @@ def _write(out, obj):
         raise CborError("cannot encode a value of type %s" % type(obj).__name__)
 
 
-def _write_float(out, value):
+def _write_float(out: bytearray, value: float) -> None:
     try:
         single = struct.pack(">f", value)
-        exact = struct.unpack(">f", single)[0] == value or value != value
     except OverflowError:  # CPython refuses what does not fit; MicroPython writes infinity
-        exact = False
-    if exact:
+        single = b""
+    if single and (value != value or struct.unpack(">f", single)[0] == value):
         out.append(0xFA)
         out.extend(single)
     else:
@@ -110,12 +115,12 @@ def _write_float(out, value):
 class _Reader:
     """A cursor over `data`; `at` is the index of the next byte."""
 
-    def __init__(self, data):
+    def __init__(self, data: bytes) -> None:
         self.data = data
         self.at = 0
         self.items_left = limits.CBOR_ITEMS
 
-    def take(self, count):
+    def take(self, count: int) -> bytes:
         end = self.at + count
         if end > len(self.data):
             raise CborError(
@@ -125,7 +130,7 @@ class _Reader:
         self.at = end
         return bytes(piece)
 
-    def argument(self, info):
+    def argument(self, info: int) -> int:
         if info < 24:
             return info
         if info == 24:
@@ -138,7 +143,7 @@ class _Reader:
             return struct.unpack(">Q", self.take(8))[0]
         raise CborError("reserved additional information %d at offset %d" % (info, self.at - 1))
 
-    def item(self, depth):
+    def item(self, depth: int) -> "Any":
         if depth > limits.CBOR_DEPTH:
             raise CborError("nested deeper than %d" % limits.CBOR_DEPTH)
         self.items_left -= 1
@@ -166,15 +171,15 @@ class _Reader:
             return self.map(count, depth)
         raise CborError("tag %d is not accepted" % count)
 
-    def text(self, raw):
+    def text(self, raw: bytes) -> str:
         try:
             return str(raw, "utf-8")
         except UnicodeError:
             raise CborError("text is not UTF-8")
 
-    def array(self, count, depth):
+    def array(self, count: int | None, depth: int) -> "list[Any]":
         """Read `count` items, or up to the break code when count is None."""
-        values = []
+        values: "list[Any]" = []
         while count is None or len(values) < count:
             value = self.item(depth + 1)
             if value is _BREAK:
@@ -184,9 +189,9 @@ class _Reader:
             values.append(value)
         return values
 
-    def map(self, count, depth):
+    def map(self, count: int | None, depth: int) -> "dict[int | str, Any]":
         """Read `count` pairs, or up to the break code when count is None."""
-        pairs = {}
+        pairs: "dict[int | str, Any]" = {}
         while count is None or len(pairs) < count:
             key = self.item(depth + 1)
             if key is _BREAK and count is None:
@@ -201,14 +206,14 @@ class _Reader:
             pairs[key] = value
         return pairs
 
-    def indefinite(self, major, depth):
+    def indefinite(self, major: int, depth: int) -> "Any":
         if major == 4:
             return self.array(None, depth)
         if major == 5:
             return self.map(None, depth)
         if major not in (2, 3):
             raise CborError("indefinite length is not defined for major type %d" % major)
-        pieces = []
+        pieces: "list[Any]" = []
         while True:
             piece = self.item(depth + 1)
             if piece is _BREAK:
@@ -217,7 +222,7 @@ class _Reader:
                 raise CborError("chunk of another type in an indefinite-length string")
             pieces.append(piece)
 
-    def simple(self, info):
+    def simple(self, info: int) -> "Any":
         if info == 20:
             return False
         if info == 21:
@@ -235,7 +240,7 @@ class _Reader:
         raise CborError("simple value %d is not accepted" % info)
 
 
-def _half(bits):
+def _half(bits: int) -> float:
     """IEEE 754 binary16 to float (RFC 8949, Appendix D)."""
     exponent = (bits >> 10) & 0x1F
     mantissa = bits & 0x3FF

@@ -23,6 +23,14 @@ import struct
 from pave_wire import limits
 from pave_wire.errors import CoapError
 
+TYPE_CHECKING = False  # what follows exists for type checkers alone; nothing of it runs on either runtime
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Options = Sequence[tuple[int, bytes]]
+    Address = tuple[str, int]
+    RandomBelow = Callable[[int], int]
+
 CON, NON, ACK, RST = 0, 1, 2, 3
 
 EMPTY = 0x00
@@ -42,7 +50,7 @@ MAX_RETRANSMIT = 4
 SEPARATE_RESPONSE_MS = 30_000  # how long a response may follow its empty ACK
 
 
-def code_text(code):
+def code_text(code: int) -> str:
     """Return a code as people write it: 0x45 is "2.05"."""
     return "%d.%02d" % (code >> 5, code & 0x1F)
 
@@ -61,7 +69,15 @@ class Message:
 
     __slots__ = ("code", "mid", "options", "payload", "token", "type")
 
-    def __init__(self, type, code, mid, token=b"", options=(), payload=b""):
+    def __init__(
+        self,
+        type: int,
+        code: int,
+        mid: int,
+        token: bytes = b"",
+        options: "Options" = (),
+        payload: bytes = b"",
+    ) -> None:
         self.type = type
         self.code = code
         self.mid = mid
@@ -69,7 +85,7 @@ class Message:
         self.options = options
         self.payload = payload
 
-    def option(self, number, default=None):
+    def option(self, number: int, default: bytes | None = None) -> bytes | None:
         """Return the value (bytes) of the first option with this number."""
         for found, value in self.options:
             if found == number:
@@ -77,12 +93,12 @@ class Message:
         return default
 
     @property
-    def path(self):
+    def path(self) -> str:
         """The Uri-Path segments joined by "/", without a leading one."""
         return "/".join(str(value, "utf-8") for number, value in self.options if number == URI_PATH)
 
 
-def encode(message):
+def encode(message: Message) -> bytes:
     """Return `message` as datagram bytes (RFC 7252, 3)."""
     token = message.token
     out = bytearray(struct.pack(">BBH", 0x40 | message.type << 4 | len(token), message.code, message.mid))
@@ -97,7 +113,7 @@ def encode(message):
     return bytes(out)
 
 
-def decode(data):
+def decode(data: bytes) -> Message:
     """Return the `Message` in `data` (bytes, one datagram).
 
     Raises:
@@ -118,7 +134,7 @@ def decode(data):
     return Message((first >> 4) & 3, code, mid, bytes(data[4 : 4 + token_bytes]), options, payload)
 
 
-def uint(value):
+def uint(value: int) -> bytes:
     """Return an integer as a CoAP uint option value: big-endian, no leading zero bytes (RFC 7252, 3.2)."""
     out = b""
     while value:
@@ -127,7 +143,7 @@ def uint(value):
     return out
 
 
-def uint_value(raw):
+def uint_value(raw: bytes) -> int:
     """Return the integer in a CoAP uint option value."""
     value = 0
     for byte in raw:
@@ -135,7 +151,7 @@ def uint_value(raw):
     return value
 
 
-def _write_option(out, delta, value):
+def _write_option(out: bytearray, delta: int, value: bytes) -> None:
     first = len(out)
     out.append(0)
     out[first] = _nibble(out, delta) << 4
@@ -143,7 +159,7 @@ def _write_option(out, delta, value):
     out.extend(value)
 
 
-def _nibble(out, number):
+def _nibble(out: bytearray, number: int) -> int:
     """Append the extended form of `number` to `out` and return its four bits (RFC 7252, 3.1)."""
     if number < 13:
         return number
@@ -154,9 +170,9 @@ def _nibble(out, number):
     return 14
 
 
-def _read_options(data, at):
+def _read_options(data: bytes, at: int) -> tuple[list[tuple[int, bytes]], bytes]:
     """Return the options that start at offset `at`, and the payload after them."""
-    options = []
+    options: list[tuple[int, bytes]] = []
     number = 0
     while at < len(data):
         if data[at] == 0xFF:
@@ -176,7 +192,7 @@ def _read_options(data, at):
     return options, b""
 
 
-def _extended(data, at, nibble):
+def _extended(data: bytes, at: int, nibble: int) -> tuple[int, int]:
     """Return the number that an option nibble and its extension at `at` stand for, and the offset after them."""
     if nibble < 13:
         return nibble, at
@@ -193,7 +209,7 @@ class Response:
 
     __slots__ = ("code", "options", "payload", "token")
 
-    def __init__(self, token, code, options, payload):
+    def __init__(self, token: bytes, code: int, options: "Options", payload: bytes) -> None:
         self.token = token
         self.code = code
         self.options = options
@@ -205,13 +221,25 @@ class Failed:
 
     __slots__ = ("token", "why")
 
-    def __init__(self, token, why):
+    def __init__(self, token: bytes, why: str) -> None:
         self.token = token
         self.why = why
 
 
 class _Exchange:
     __slots__ = ("acked", "address", "data", "due_ms", "mid", "retransmits_left", "token", "wait_ms")
+
+    def __init__(
+        self, mid: int, token: bytes, data: bytes, address: "Address", retransmits_left: int, now_ms: int, wait_ms: int
+    ) -> None:
+        self.mid = mid
+        self.token = token
+        self.data = data
+        self.address = address
+        self.retransmits_left = retransmits_left
+        self.wait_ms = wait_ms
+        self.due_ms = now_ms + wait_ms
+        self.acked = False
 
 
 class Client:
@@ -223,15 +251,23 @@ class Client:
         max_retransmit: how often a request is sent again; a battery device may choose fewer than RFC 7252's 4.
     """
 
-    def __init__(self, random_below, max_retransmit=MAX_RETRANSMIT):
+    def __init__(self, random_below: "RandomBelow", max_retransmit: int = MAX_RETRANSMIT) -> None:
         self._random_below = random_below
         self._max_retransmit = max_retransmit
         self._mid = random_below(0x10000)
         self._token = random_below(0x10000)
-        self._exchanges = []
-        self._outgoing = []
+        self._exchanges: list[_Exchange] = []
+        self._outgoing: "list[tuple[bytes, Address]]" = []
 
-    def request(self, code, path, address, now_ms, payload=b"", content_format=None):
+    def request(
+        self,
+        code: int,
+        path: str,
+        address: "Address",
+        now_ms: int,
+        payload: bytes = b"",
+        content_format: int | None = None,
+    ) -> bytes:
         """Open an exchange and return its token (bytes), by which its `Response` or `Failed` is known.
 
         Raises:
@@ -244,22 +280,16 @@ class Client:
             options.append((CONTENT_FORMAT, uint(content_format)))
         self._mid = (self._mid + 1) & 0xFFFF
         self._token = (self._token + 1) & 0xFFFF
-        exchange = _Exchange()
-        exchange.mid = self._mid
-        exchange.token = struct.pack(">H", self._token)
-        exchange.data = encode(Message(CON, code, exchange.mid, exchange.token, options, payload))
-        if len(exchange.data) > limits.DATAGRAM_BYTES:
-            raise CoapError("request of %d bytes; at most %d" % (len(exchange.data), limits.DATAGRAM_BYTES))
-        exchange.address = address
-        exchange.acked = False
-        exchange.retransmits_left = self._max_retransmit
-        exchange.wait_ms = ACK_TIMEOUT_MS + self._random_below(ACK_RANDOM_SPREAD_MS)
-        exchange.due_ms = now_ms + exchange.wait_ms
-        self._exchanges.append(exchange)
-        self._outgoing.append((exchange.data, address))
-        return exchange.token
+        token = struct.pack(">H", self._token)
+        data = encode(Message(CON, code, self._mid, token, options, payload))
+        if len(data) > limits.DATAGRAM_BYTES:
+            raise CoapError("request of %d bytes; at most %d" % (len(data), limits.DATAGRAM_BYTES))
+        wait_ms = ACK_TIMEOUT_MS + self._random_below(ACK_RANDOM_SPREAD_MS)
+        self._exchanges.append(_Exchange(self._mid, token, data, address, self._max_retransmit, now_ms, wait_ms))
+        self._outgoing.append((data, address))
+        return token
 
-    def receive_datagram(self, data, address, now_ms):
+    def receive_datagram(self, data: bytes, address: "Address", now_ms: int) -> "list[Response | Failed]":
         """Take one datagram from `address`; return a list of `Response` and `Failed`. What is no CoAP is dropped."""
         try:
             message = decode(data)
@@ -271,9 +301,9 @@ class Client:
             return self._separate_response(message, address)
         return []
 
-    def handle_timeout(self, now_ms):
+    def handle_timeout(self, now_ms: int) -> "list[Response | Failed]":
         """Do what is due at `now_ms`: send again, or give up; return a list of `Failed`."""
-        events = []
+        events: list[Response | Failed] = []
         for exchange in list(self._exchanges):
             if now_ms < exchange.due_ms:
                 continue
@@ -287,22 +317,22 @@ class Client:
                 self._outgoing.append((exchange.data, exchange.address))
         return events
 
-    def datagrams_to_send(self):
+    def datagrams_to_send(self) -> "list[tuple[bytes, Address]]":
         """Return and forget the list of (bytes, address) that are to be sent now."""
         outgoing = self._outgoing
         self._outgoing = []
         return outgoing
 
-    def next_timeout(self):
+    def next_timeout(self) -> int | None:
         """Return the `now_ms` at which `handle_timeout` has something to do, or None."""
         return min((exchange.due_ms for exchange in self._exchanges), default=None)
 
-    def cancel(self):
+    def cancel(self) -> None:
         """Forget every open exchange and whatever was to be sent."""
         self._exchanges = []
         self._outgoing = []
 
-    def _acknowledged(self, message, address, now_ms):
+    def _acknowledged(self, message: Message, address: "Address", now_ms: int) -> "list[Response | Failed]":
         exchange = self._find(address, mid=message.mid)
         if exchange is None or exchange.acked:
             return []
@@ -318,7 +348,7 @@ class Client:
         self._exchanges.remove(exchange)
         return [Response(exchange.token, message.code, message.options, message.payload)]
 
-    def _separate_response(self, message, address):
+    def _separate_response(self, message: Message, address: "Address") -> "list[Response | Failed]":
         exchange = self._find(address, token=message.token)
         if message.type == CON:
             answer = RST if exchange is None else ACK
@@ -328,7 +358,7 @@ class Client:
         self._exchanges.remove(exchange)
         return [Response(exchange.token, message.code, message.options, message.payload)]
 
-    def _find(self, address, mid=None, token=None):
+    def _find(self, address: "Address", mid: int | None = None, token: bytes | None = None) -> _Exchange | None:
         for exchange in self._exchanges:
             if exchange.address == address and (exchange.mid == mid or exchange.token == token):
                 return exchange

@@ -13,6 +13,12 @@ device's name is RFC 9039's `urn:dev:mac` with an EUI-64, sub-component after th
 from pave_wire import cbor, limits, senml
 from pave_wire.errors import ModelError
 
+TYPE_CHECKING = False  # what follows exists for type checkers alone; nothing of it runs on either runtime
+if TYPE_CHECKING:
+    from typing import Any
+
+    Value = bool | int | float | str
+
 CONTENT_FORMAT_SENML_CBOR = senml.CONTENT_FORMAT
 CONTENT_FORMAT_PROBLEM = 257  # application/concise-problem-details+cbor (RFC 9290)
 PATH_READINGS = "r"
@@ -47,7 +53,7 @@ class Reading:
 
     __slots__ = ("age_s", "device", "epoch", "seq", "values")
 
-    def __init__(self, device, epoch, seq, age_s, values):
+    def __init__(self, device: str, epoch: int, seq: int, age_s: float, values: "dict[str, Value]") -> None:
         self.device = device
         self.epoch = epoch
         self.seq = seq
@@ -55,22 +61,22 @@ class Reading:
         self.values = values
 
     @property
-    def identity(self):
+    def identity(self) -> str:
         """`device:epoch:seq`, the key under which every back-end knows this reading."""
         return "%s:%d:%d" % (self.device, self.epoch, self.seq)
 
 
-def class_of(values):
+def class_of(values: "dict[str, Value]") -> str:
     """Return the class of a reading with these values: what is kept longest when space runs out comes first."""
     if OCCUPIED in values:
         return "health" if values.get(REASON) == "heartbeat" else "presence"
     return "health" if SCREEN_FREE in values else "diagnostics"
 
 
-def pack_readings(device, readings):
+def pack_readings(device: str, readings: list[Reading]) -> bytes:
     """Return the SenML CBOR bytes of `readings`, all of `device` and of one epoch, oldest first."""
     epoch = readings[0].epoch
-    records = [{"bn": _URN + device + "_", "n": "epoch", "v": epoch}]
+    records: "list[senml.Record]" = [{"bn": _URN + device + "_", "n": "epoch", "v": epoch}]
     for reading in readings:
         if reading.epoch != epoch:
             raise ModelError("epochs %d and %d in one pack; send one pack for each" % (epoch, reading.epoch))
@@ -80,16 +86,16 @@ def pack_readings(device, readings):
     return senml.encode(records)
 
 
-def unpack_readings(data):
+def unpack_readings(data: bytes) -> list[Reading]:
     """Return the list of `Reading` in `data` (SenML CBOR bytes), in the order sent.
 
     Raises:
         CborError, SenmlError: see `senml.decode`.
         ModelError: a device, epoch, seq or value outside the contract.
     """
-    device = None
-    epoch = None
-    readings = []
+    device: str | None = None
+    epoch: int | None = None
+    readings: list[Reading] = []
     for record in senml.resolve(senml.decode(data)):
         urn, _, name = record["n"].rpartition("_")
         if device is None:
@@ -112,16 +118,16 @@ def unpack_readings(data):
     return readings
 
 
-def pack_availability(counts):
+def pack_availability(counts: dict[str, tuple[int, int]]) -> bytes:
     """Return the SenML CBOR bytes that say how many bays are free, from {kind: (free, total)}."""
-    records = []
+    records: list[senml.Record] = []
     for kind, (free, total) in counts.items():
         records.append({"n": kind + "/free", "v": free, "u": "count"})
         records.append({"n": kind + "/total", "v": total, "u": "count"})
     return senml.encode(records)
 
 
-def unpack_availability(data):
+def unpack_availability(data: bytes) -> dict[str, tuple[int, int]]:
     """Return {kind: (free, total)} from `pack_availability`'s bytes.
 
     Raises:
@@ -129,7 +135,7 @@ def unpack_availability(data):
         ModelError: a name that is not KIND/free or KIND/total, or one without the other.
     """
     values = {record["n"]: record.get("v") for record in senml.resolve(senml.decode(data))}
-    counts = {}
+    counts: "dict[str, tuple[Any, Any]]" = {}
     for name in values:
         kind, _, what = name.partition("/")
         if what not in ("free", "total"):
@@ -141,13 +147,13 @@ def unpack_availability(data):
     return counts
 
 
-def problem(title, detail):
+def problem(title: str, detail: str) -> bytes:
     """Return RFC 9290 concise problem details: what went wrong, and the value or next step."""
     return cbor.dumps({-1: title, -2: detail})
 
 
-def _value_record(name, value):
-    record = {"n": name}
+def _value_record(name: str, value: "Value") -> "senml.Record":
+    record: "senml.Record" = {"n": name}
     if name in UNITS:
         record["u"] = UNITS[name]
     if isinstance(value, bool):
@@ -159,28 +165,28 @@ def _value_record(name, value):
     return record
 
 
-def _device_of(urn):
+def _device_of(urn: str) -> str:
     device = urn[len(_URN) :]
     if not urn.startswith(_URN) or len(device) != 16 or any(char not in _HEX for char in device):
         raise ModelError("device %r is not %s and 16 lower-case hexadecimal digits" % (urn, _URN))
     return device
 
 
-def _counter(record, name, limit):
+def _counter(record: "senml.Record", name: str, limit: int) -> int:
     value = record.get("v")
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= limit:
         raise ModelError("%s is %r; an integer from 0 to %d" % (name, value, limit))
     return value
 
 
-def _age_of(record):
+def _age_of(record: "senml.Record") -> float:
     age_s = -record["t"]
     if not 0 <= age_s <= limits.AGE_MAX_S:  # also false for NaN
         raise ModelError("time %r; seconds before the sending, 0 to -%d" % (record["t"], limits.AGE_MAX_S))
     return age_s
 
 
-def _add_value(reading, name, record):
+def _add_value(reading: Reading, name: str, record: "senml.Record") -> None:
     value = record.get("vb", record.get("vs", record.get("v")))
     if value is None:
         raise ModelError("%s has neither a number, a text nor a boolean" % name)
@@ -193,7 +199,7 @@ def _add_value(reading, name, record):
     reading.values[name] = value
 
 
-def _check_readings(readings):
+def _check_readings(readings: list[Reading]) -> None:
     if not 0 < len(readings) <= limits.READINGS_PER_PACK:
         raise ModelError("%d readings in a pack; 1 to %d" % (len(readings), limits.READINGS_PER_PACK))
     for reading in readings:

@@ -1,3 +1,5 @@
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+# (decoded data may be of any type; isinstance narrows it as far as it goes)
 """SenML (RFC 8428) in its CBOR form (content-format 112).
 
 A pack is a list of records; here a record is a dict keyed by the text labels of RFC 8428, table 2 ("bn", "n", "v",
@@ -7,6 +9,12 @@ that each record stands by itself.
 
 from pave_wire import cbor, limits
 from pave_wire.errors import SenmlError
+
+TYPE_CHECKING = False  # what follows exists for type checkers alone; nothing of it runs on either runtime
+if TYPE_CHECKING:
+    from typing import Any
+
+    Record = dict[str, Any]
 
 CONTENT_FORMAT = 112  # application/senml+cbor
 
@@ -21,12 +29,12 @@ _VALUES = ("v", "vs", "vb", "vd")
 _VERSION = 10  # RFC 8428, 4.4: the highest version understood
 
 
-def encode(records):
+def encode(records: "list[Record]") -> bytes:
     """Return the SenML CBOR bytes of `records` (list of dicts by text label)."""
     return cbor.dumps([{_LABELS[label]: value for label, value in record.items()} for record in records])
 
 
-def decode(data):
+def decode(data: bytes) -> "list[Record]":
     """Return the records of `data` (bytes) as a list of dicts by text label, base fields still unresolved.
 
     Raises:
@@ -42,14 +50,14 @@ def decode(data):
     return [_record(item) for item in pack]
 
 
-def resolve(records):
+def resolve(records: "list[Record]") -> "list[Record]":
     """Return `records` with the base fields applied (RFC 8428, 4.6): each has its full "n", "t" (0: now) and "u".
 
     Raises:
         SenmlError: a record with no name or no value, a malformed name, or an unsupported version.
     """
-    base = {"bn": "", "bt": 0, "bu": None, "bv": None}
-    resolved = []
+    base: "Record" = {"bn": "", "bt": 0, "bu": None, "bv": None}
+    resolved: "list[Record]" = []
     for record in records:
         if record.get("bver", _VERSION) != _VERSION:
             raise SenmlError("SenML version %r; only %d is understood" % (record["bver"], _VERSION))
@@ -60,10 +68,10 @@ def resolve(records):
     return resolved
 
 
-def _record(item):
+def _record(item: "Any") -> "Record":
     if not isinstance(item, dict):
         raise SenmlError("a SenML record is a map, not %s" % type(item).__name__)
-    record = {}
+    record: "Record" = {}
     for key, value in item.items():
         label = _NAMES.get(key)
         if label is None:
@@ -75,7 +83,7 @@ def _record(item):
     return record
 
 
-def _check_type(label, value):
+def _check_type(label: str, value: object) -> None:
     if label in _NUMBERS:
         good = isinstance(value, (int, float)) and not isinstance(value, bool)
     elif label in _TEXTS:
@@ -88,7 +96,7 @@ def _check_type(label, value):
         raise SenmlError("field %s is of type %s" % (label, type(value).__name__))
 
 
-def _apply(base, record):
+def _apply(base: "Record", record: "Record") -> "Record":
     name = base["bn"] + record.get("n", "")
     _check_name(name)
     values = [label for label in _VALUES if label in record]
@@ -106,7 +114,7 @@ def _apply(base, record):
     return out
 
 
-def _check_name(name):
+def _check_name(name: str) -> None:
     """RFC 8428, 4.5.1: starts with a letter or digit, then letters, digits and - : . / _."""
     if not 0 < len(name) <= limits.SENML_NAME_CHARS:
         raise SenmlError("name of %d characters; 1 to %d" % (len(name), limits.SENML_NAME_CHARS))

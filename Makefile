@@ -1,0 +1,51 @@
+# `make` alone lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+export PAVE_MAKE_STARTED_S := $(shell date +%s)
+
+.PHONY: help demo test test-long lint types format bench lock clean servers
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.demo  ## Run the Bercy site, emulated, into a city's MQTT broker; FOR=30 ends after 30 s with a count
+	@$(RUN) -m simulation.demo $(if $(FOR),--for $(FOR)) $(DEMO)
+
+test: $(VENV)/.dev servers lint types  ## Everything that must pass before a commit lands, long campaigns apart
+	@$(RUN) -m pytest -m "not long"
+
+test-long: $(VENV)/.dev servers  ## The long campaigns
+	@$(RUN) -m pytest -m long
+
+lint: $(VENV)/.dev  ## Format and lint, and whether generated files are current
+	@$(VENV)/bin/ruff format --check -q . && $(VENV)/bin/ruff check -q .
+	@$(RUN) -m pave_tools.pins --check
+
+types: $(VENV)/.dev  ## Type-check the gateway and the wire (strict), the tools and the simulation
+	@$(VENV)/bin/basedpyright
+
+format: $(VENV)/.dev  ## Put the code into shape
+	@$(VENV)/bin/ruff check -q --fix . ; $(VENV)/bin/ruff format .
+	@$(RUN) -m pave_tools.pins
+
+bench: $(VENV)/.dev  ## Every figure of the README
+	@for name in benchmarks/[a-z]*.py; do $(RUN) -m benchmarks.$$(basename $$name .py) || exit 1; done
+
+lock: $(VENV)/.dev  ## Lock the dependencies of pyproject.toml anew
+	@tools/lock.sh $(VENV)/bin/uv
+
+clean:  ## Remove what was built and stored, the virtual environment too
+	@rm -rf $(VENV) build dist var .pytest_cache .ruff_cache .hypothesis
+
+servers:
+	@tools/servers.sh
+
+$(VENV)/.demo: requirements/demo.txt pyproject.toml
+	@tools/venv.sh "$(PYTHON)" $(VENV) demo
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml
+	@tools/venv.sh "$(PYTHON)" $(VENV) dev
+	@touch $(VENV)/.demo

@@ -1,0 +1,1 @@
+"""The SPI flash of a device: image, partition table, NVS."""

@@ -1,0 +1,85 @@
+"""A bench for tests: devices with firmware written in the test, and their consoles to read."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # for flash_images: pytest's importlib mode adds nothing
+
+import flash_images  # noqa: E402
+
+from pave_emulator.air.wifi import WifiAir
+from pave_emulator.clock import WallClock
+from pave_emulator.device import Device, DeviceSpec
+from pave_emulator.fleet import Fleet
+
+LINE_TIMEOUT_S = 5.0
+
+
+class Bench:
+    """One fleet with one device "dut" unless told otherwise; `lines` is what the consoles said."""
+
+    def __init__(self, fleet: Fleet, air: WifiAir) -> None:
+        self.fleet = fleet
+        self.air = air
+        self.lines: list[str] = []
+        self._seen = 0
+        self._news = asyncio.Event()
+        fleet.subscribe(self._hear)
+
+    @property
+    def device(self) -> Device:
+        return self.fleet.device("dut")
+
+    def _hear(self, _device: str, line: str) -> None:
+        self.lines.append(line)
+        self._news.set()
+
+    async def line(self, start: str, timeout_s: float = LINE_TIMEOUT_S) -> str:
+        """The rest of the next console line that begins with `start`."""
+        try:
+            return await asyncio.wait_for(self._line(start), timeout_s)
+        except TimeoutError:
+            heard = "\n  ".join(self.lines)
+            raise AssertionError(f"no console line {start!r} within {timeout_s} s; heard\n  {heard}") from None
+
+    async def _line(self, start: str) -> str:
+        while True:
+            while self._seen < len(self.lines):
+                self._seen += 1
+                if self.lines[self._seen - 1].startswith(start):
+                    return self.lines[self._seen - 1][len(start) :].strip()
+            self._news.clear()
+            await self._news.wait()
+
+
+BenchMaker = Callable[..., Awaitable[Bench]]
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[BenchMaker]:
+    """`await bench("print(1)")` boots a device with that main.py; keywords as in flash_images.build and DeviceSpec."""
+    made: list[Fleet] = []
+
+    async def make(
+        main: str, *, files: dict[str, str] | None = None, world=None, place=None, heap_bytes=None, **image
+    ) -> Bench:
+        board = image.setdefault("board", flash_images.PRESENCE_BOARD)
+        path = flash_images.build(tmp_path / "dut.bin", {"main.py": main, **(files or {})}, **image)
+        clock = WallClock()
+        air = WifiAir(clock, connect_s=0.05)
+        spec = DeviceSpec("dut", bytes.fromhex("24a160000001"), board, path, place, heap_bytes)
+        fleet = Fleet([spec], world, air, clock, tmp_path / "logs")
+        made.append(fleet)
+        result = Bench(fleet, air)
+        await fleet.start()
+        return result
+
+    yield make
+    for fleet in made:
+        await fleet.stop()

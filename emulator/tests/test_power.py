@@ -1,0 +1,115 @@
+"""Deep sleep, resets, watchdog, clock."""
+
+import asyncio
+
+COUNT_IN_RTC = """
+import machine, time
+r = machine.RTC()
+n = r.memory()[0] if r.memory() else 0
+try: ram
+except NameError: ram = None
+print("boot", n, ram, machine.reset_cause(), machine.wake_reason(), time.time(), time.ticks_ms() < 200)
+ram = 1
+r.memory(bytes([n + 1]))
+"""
+
+
+async def test_deep_sleep_keeps_rtc_memory_and_loses_ram(bench):
+    b = await bench(COUNT_IN_RTC + "machine.deepsleep(1100) if n == 0 else None")
+    assert await b.line("boot") == "0 None 1 0 0 True"
+    assert await b.line("boot") == "1 None 4 4 1 True"
+    assert b.fleet.stats()["dut"]["wakes"] == 1
+
+
+async def test_a_power_cut_loses_rtc_memory_and_a_reset_does_not(bench):
+    b = await bench(COUNT_IN_RTC + "machine.reset() if n == 0 else None")
+    await b.line("boot 0 None 1")
+    await b.line("boot 1 None 2")
+    b.device.power_cut()
+    b.device.power_on()
+    await b.line("boot 0 None 1")
+
+
+async def test_rtc_memory_takes_2048_bytes_and_not_one_more(bench):
+    main = """
+import machine
+r = machine.RTC(); r.memory(b"x" * 2048); print("has", len(r.memory()))
+try: r.memory(b"x" * 2049)
+except ValueError as e: print("error", e)
+"""
+    b = await bench(main)
+    assert await b.line("has") == "2048"
+    assert await b.line("error") == "buffer too long"
+
+
+async def test_a_watchdog_that_is_not_fed_bites_and_a_fed_one_does_not(bench):
+    main = """
+import machine, time
+print("cause", machine.reset_cause())
+if machine.reset_cause() == 1:
+    w = machine.WDT(timeout=300)
+    for _ in range(3): time.sleep_ms(150); w.feed()
+    print("fed")
+    while True: pass
+"""
+    b = await bench(main)
+    assert await b.line("cause") == "1"
+    await b.line("fed")
+    await b.line("[emu] watchdog: not fed for 300 ms")
+    assert await b.line("cause") == "3"
+
+
+async def test_the_clock_can_be_set_and_goes_on_through_deep_sleep(bench):
+    main = """
+import machine, time
+if machine.reset_cause() == 1:
+    machine.RTC().datetime((2026, 11, 23, 0, 6, 12, 3, 0))
+    print("set", machine.RTC().datetime()[:7], time.mktime((2026, 11, 23, 6, 12, 3, 0, 0)) == time.time())
+    machine.deepsleep(1000)
+print("woke", time.localtime())
+"""
+    b = await bench(main)
+    assert await b.line("set") == "(2026, 11, 23, 0, 6, 12, 3) True"
+    assert await b.line("woke") == "(2026, 11, 23, 6, 12, 4, 0, 327)"
+
+
+async def test_ext0_and_ext1_pins_that_have_their_level_already_wake_at_once(bench):
+    main = """
+import machine, esp32
+print("wake", machine.wake_reason(), machine.wake_pins())
+if machine.wake_reason() == 0:
+    esp32.wake_on_ext0(machine.Pin(5), esp32.WAKEUP_ALL_LOW); machine.deepsleep()
+if machine.wake_reason() == 2:
+    esp32.wake_on_ext1((machine.Pin(6), machine.Pin(7)), esp32.WAKEUP_ALL_LOW); machine.deepsleep()
+try: esp32.wake_on_ext0(machine.Pin(30), True)
+except ValueError as e: print("error", e)
+"""
+    b = await bench(main)
+    assert await b.line("wake") == "0 ()"
+    assert await b.line("wake") == "2 ()"
+    assert await b.line("wake") == "3 (Pin(6), Pin(7))"
+    assert await b.line("error") == "invalid pin"
+
+
+async def test_deep_sleep_without_a_wake_source_lasts(bench):
+    b = await bench("import machine\nprint('up')\nmachine.deepsleep()")
+    await b.line("up")
+    await asyncio.sleep(0.3)
+    assert b.device.state == "sleeping"
+    assert b.fleet.stats()["dut"]["boots"] == 1
+
+
+async def test_sleeping_takes_the_time_asked_for(bench):
+    main = "import time\nt = time.ticks_ms()\ntime.sleep(0.2)\ntime.sleep_ms(100)\nprint('ms', time.ticks_diff(time.ticks_ms(), t))"
+    b = await bench(main)
+    assert 300 <= int(await b.line("ms")) < 400
+
+
+async def test_ticks_wrap_as_on_the_board(bench):
+    main = """
+import time
+top = (1 << 30) - 1
+print("wrap", time.ticks_add(top, 3), time.ticks_diff(2, top), time.ticks_diff(top, 2))
+"""
+    b = await bench(main)
+    assert await b.line("wrap") == "2 3 -3"

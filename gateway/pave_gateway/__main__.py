@@ -1,0 +1,5 @@
+"""`python -m pave_gateway` is the command `pave-gateway`."""
+
+from pave_gateway.cli import main
+
+main()

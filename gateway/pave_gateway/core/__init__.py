@@ -1,0 +1,1 @@
+"""What the gateway decides, without sockets, threads or a clock: admission, occupancy, identity."""

@@ -1,0 +1,1 @@
+"""Ways out: each back-end follows the journal with a cursor of its own."""

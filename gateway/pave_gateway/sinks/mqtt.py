@@ -1,0 +1,195 @@
+"""MQTT 5 (or 3.1.1) with QoS 1: one message per reading, many in flight, each accepted only by its PUBACK.
+
+aiomqtt connects and runs paho on the event loop. Two things it does not do matter here, so `_Client` adds them: it
+looks at the reason code of a PUBACK (an MQTT 5 broker refuses with one), and it fails what is in flight as soon as
+the connection is gone.
+
+Order: PUBLISH packets leave in the order of the log and a batch is delivered before the next, so each topic keeps its
+order (MQTT 5, 4.6). The state of a bay is retained on its topic, unless a newer one was sent before.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import aiomqtt
+from aiomqtt.client import ProtocolVersion
+from paho.mqtt.client import MQTT_ERR_SUCCESS
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from pave_gateway.core import limits
+from pave_gateway.core.committer import ReadingRow, StoredReading
+from pave_gateway.core.instant import iso_utc
+from pave_gateway.core.places import Place
+from pave_gateway.sinks.engine import Delivered, Rejected, Retry, Verdict
+from pave_wire.model import OCCUPIED
+
+# PUBACK reason codes (MQTT 5, table 3-4) that say this message will never do: topic name invalid, payload format
+# invalid.
+_REJECTED_FOR_GOOD = (0x90, 0x99)
+_UNSUPPORTED_VERSION = (0x01, 0x84)  # CONNACK: return code of 3.1.1 (table 3.1), reason code of 5 (table 3-1)
+
+
+class MqttSink:
+    """See `engine.Sink`."""
+
+    def __init__(
+        self, site: str, places_by_device: Mapping[str, Place], host: str, port: int, version: str, topic: str
+    ) -> None:
+        """`version` is "5" or "3.1.1"; `topic` a template with {site}, {kind}, {place}, {device}, {class}."""
+        self._site = site
+        self._places = places_by_device
+        self._host = host
+        self._port = port
+        self._version = version
+        self._topic = topic
+        self._client: _Client | None = None
+        self._newest: dict[str, tuple[int, int]] = {}  # device: (epoch, seq) of the newest state sent
+
+    async def deliver(self, batch: Sequence[StoredReading]) -> list[Verdict]:
+        """Publish `batch` and wait for every PUBACK; connects when there is no connection."""
+        try:
+            client = self._client = self._client or await self._connect()
+        except aiomqtt.MqttError as error:
+            return [Retry(self._explain(error))] * len(batch)
+        in_flight = asyncio.Semaphore(client.max_in_flight)
+        tasks = [asyncio.ensure_future(self._publish(client, in_flight, reading.row)) for reading in batch]
+        try:
+            verdicts = await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+        if any(isinstance(verdict, Retry) for verdict in verdicts):
+            await self.close()
+        return list(verdicts)
+
+    async def close(self) -> None:
+        """Disconnect."""
+        client, self._client = self._client, None
+        if client is not None:
+            try:
+                await client.__aexit__(None, None, None)
+            except aiomqtt.MqttError:  # it was gone already
+                pass
+
+    async def _connect(self) -> "_Client":
+        client = _Client(self._host, self._port, self._version)
+        await client.__aenter__()
+        return client
+
+    async def _publish(self, client: "_Client", in_flight: asyncio.Semaphore, row: ReadingRow) -> Verdict:
+        topic, payload = self.message(row)
+        async with in_flight:  # fair, so messages leave in the order of the batch
+            try:
+                code = await client.publish_confirmed(topic, payload, self._retain(row), row.identity)
+            except aiomqtt.MqttError as error:
+                return Retry(self._explain(error))
+        if code is None or not code.is_failure:
+            return Delivered()
+        reason = f"the broker answered {code} (0x{code.value:02x}) to {topic}"
+        return Rejected(reason) if code.value in _REJECTED_FOR_GOOD else Retry(reason)
+
+    def message(self, row: ReadingRow) -> tuple[str, bytes]:
+        """Return the topic and the JSON of a reading."""
+        place = self._places.get(row.device)
+        kind, place_id = (place.kind, place.id) if place else ("removed", row.device)
+        topic = self._topic.format_map(
+            {"site": self._site, "kind": kind, "place": place_id, "device": row.device, "class": row.reading_class}
+        )
+        body = {
+            "id": row.identity,
+            "device": row.device,
+            "epoch": row.epoch,
+            "seq": row.seq,
+            "site": self._site,
+            "kind": kind,
+            "place": place_id,
+            "time": iso_utc(row.read_ms),
+            "received": iso_utc(row.received_ms),
+            "class": row.reading_class,
+            "values": row.values,
+        }
+        return topic, json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+
+    def _retain(self, row: ReadingRow) -> bool:
+        if OCCUPIED not in row.values or (row.epoch, row.seq) < self._newest.get(row.device, (0, 0)):
+            return False
+        self._newest[row.device] = (row.epoch, row.seq)
+        return True
+
+    def _explain(self, error: Exception) -> str:
+        where = f"MQTT {self._version} broker {self._host}:{self._port}"
+        code = getattr(error, "rc", None)
+        if getattr(code, "value", code) in _UNSUPPORTED_VERSION:
+            other = "3.1.1" if self._version == "5" else "5"
+            return f'{where} does not speak MQTT {self._version}; set version = "{other}" in this sink'
+        return f"{where}: {error}"
+
+
+class _Client(aiomqtt.Client):
+    """One connection: `async with` of aiomqtt, and `publish_confirmed`."""
+
+    def __init__(self, host: str, port: int, version: str) -> None:
+        self.is_v5 = version == "5"
+        super().__init__(
+            host,
+            port,
+            protocol=ProtocolVersion.V5 if self.is_v5 else ProtocolVersion.V311,
+            timeout=limits.MQTT_TIMEOUT_S,
+            keepalive=limits.MQTT_KEEPALIVE_S,
+            max_inflight_messages=limits.MQTT_IN_FLIGHT,
+        )
+        self.max_in_flight = limits.MQTT_IN_FLIGHT
+        self._confirmations: dict[int, asyncio.Future[ReasonCode | None]] = {}
+        self._disconnected.add_done_callback(lambda _: self._fail_all())
+
+    async def publish_confirmed(self, topic: str, payload: bytes, retain: bool, identity: str) -> ReasonCode | None:
+        """Publish with QoS 1 and return the reason code of the PUBACK (None from a 3.1.1 broker).
+
+        Raises:
+            aiomqtt.MqttError: no PUBACK in time, or no connection.
+        """
+        if self._disconnected.done():
+            raise aiomqtt.MqttError("disconnected")
+        info = self._client.publish(topic, payload, qos=1, retain=retain, properties=self._properties_of(identity))
+        if info.rc != MQTT_ERR_SUCCESS:
+            raise aiomqtt.MqttCodeError(info.rc, "could not publish")
+        confirmation: asyncio.Future[ReasonCode | None] = asyncio.get_running_loop().create_future()
+        self._confirmations[info.mid] = confirmation
+        try:
+            return await self._wait_for(confirmation, timeout=None)
+        finally:
+            self._confirmations.pop(info.mid, None)
+
+    def _properties_of(self, identity: str) -> Properties | None:
+        if not self.is_v5:
+            return None
+        properties = Properties(PacketTypes.PUBLISH)
+        properties.UserProperty = [("id", identity)]
+        properties.ContentType = "application/json"
+        properties.PayloadFormatIndicator = 1
+        return properties
+
+    def _on_connect(
+        self, client: Any, userdata: Any, flags: Any, reason_code: ReasonCode, properties: Properties | None = None
+    ) -> None:
+        receive_maximum = getattr(properties, "ReceiveMaximum", limits.MQTT_IN_FLIGHT)
+        self.max_in_flight = min(limits.MQTT_IN_FLIGHT, receive_maximum)
+        super()._on_connect(client, userdata, flags, reason_code, properties)
+
+    def _on_publish(
+        self, client: Any, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties
+    ) -> None:
+        confirmation = self._confirmations.pop(mid, None)
+        if confirmation is not None and not confirmation.done():
+            confirmation.set_result(reason_code if self.is_v5 else None)
+
+    def _fail_all(self) -> None:
+        if not self._disconnected.cancelled():
+            self._disconnected.exception()  # taken note of: every publication hears of it below
+        for confirmation in self._confirmations.values():
+            if not confirmation.done():
+                confirmation.set_exception(aiomqtt.MqttError("the connection was lost"))

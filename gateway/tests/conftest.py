@@ -1,0 +1,6 @@
+"""Makes `gateway_support` importable whatever pytest's import mode is."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

@@ -1,0 +1,188 @@
+"""Open data, events, counters and the page, over real HTTP."""
+
+import asyncio
+import json
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+from gateway_support import BAY, TAXI, coap_client, config_in, reading, running
+
+from pave_gateway.api.events import EventHub
+from pave_gateway.console import page
+from pave_gateway.console.street_map import MARK_GAP, draw
+from pave_gateway.core import limits
+from pave_gateway.core.bays import Bays
+from pave_gateway.core.committer import ReadingRow, StoredReading
+from pave_gateway.core.places import Place
+from pave_wire import model
+
+NOW_MS = 1795414323120
+
+
+@pytest.fixture
+async def site(tmp_path):
+    """Yield (HTTP client, post a state change over CoAP)."""
+    async with running(config_in(tmp_path), clock_ms=lambda: NOW_MS) as (_, addresses), coap_client() as post:
+
+        async def change(device: str, occupied: bool, seq: int = 1, age_s: float = 0) -> None:
+            item = reading(device, seq=seq, occupied=occupied, age_s=age_s)
+            assert str((await post(addresses.coap, model.pack_readings(device, [item]))).code)[:4] == "2.04"
+
+        async with httpx.AsyncClient(base_url=f"http://{addresses.http}", trust_env=False) as client:
+            yield client, change
+
+
+async def test_the_geojson_has_a_point_per_bay_with_its_state(site):
+    client, change = site
+    await change(BAY, True, seq=7, age_s=12)
+    response = await client.get("/open-data/bays.geojson")
+    assert response.headers["content-type"] == "application/geo+json"
+    assert response.headers["access-control-allow-origin"] == "*"
+    collection = response.json()
+    assert collection["type"] == "FeatureCollection"
+    assert collection["features"] == [
+        {
+            "type": "Feature",
+            "id": "lab-l-01",
+            "geometry": {"type": "Point", "coordinates": [2.3858, 48.8358]},
+            "properties": {
+                "id": "lab-l-01",
+                "kind": "delivery",
+                "street": "Rue de Bercy",
+                "occupied": True,
+                "since": "2026-11-23T06:11:51.120Z",
+                "age_s": 12,
+                "seq": 7,
+            },
+        },
+        {
+            "type": "Feature",
+            "id": "lab-t-01",
+            "geometry": {"type": "Point", "coordinates": [2.3855, 48.836]},
+            "properties": {
+                "id": "lab-t-01",
+                "kind": "taxi",
+                "street": "Rue de Bercy",
+                "occupied": None,
+                "since": None,
+                "age_s": None,
+                "seq": None,
+            },
+        },
+    ]
+
+
+async def test_an_etag_spares_the_body_until_a_reading_comes(site):
+    client, change = site
+    tag = (await client.get("/open-data/bays.geojson")).headers["etag"]
+    unchanged = await client.get("/open-data/bays.geojson", headers={"If-None-Match": f'"other", {tag}'})
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    await change(BAY, True)
+    assert (await client.get("/open-data/bays.geojson", headers={"If-None-Match": tag})).status_code == 200
+
+
+async def test_events_begin_with_a_snapshot_and_go_on_with_changes(site):
+    client, change = site
+    async with client.stream("GET", "/events") as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        lines = response.aiter_lines()
+        assert await anext(lines) == "event: snapshot"
+        snapshot = json.loads((await anext(lines)).removeprefix("data: "))
+        assert [bay["occupied"] for bay in snapshot] == [None, None]
+        await anext(lines)
+        await change(TAXI, False)
+        assert await anext(lines) == "event: change"
+        assert json.loads((await anext(lines)).removeprefix("data: "))["id"] == "lab-t-01"
+
+
+async def test_the_counters_and_the_health_are_served(site):
+    client, change = site
+    await change(BAY, False)
+    counters = (await client.get("/stats")).json()
+    assert counters["stored"] == counters["since_start"]["acknowledged"] == 1
+    assert counters["since_start"]["coap_answers"] == {"2.04": 1}
+    assert counters["availability"]["delivery"] == {"free": 1, "total": 1}
+    assert (await client.get("/healthz")).json() == {"status": "ok", "storage_error": ""}
+
+
+async def test_the_page_shows_every_bay_in_words_and_warns_of_plain_coap(site):
+    client, change = site
+    await change(BAY, True)
+    html = (await client.get("/")).text
+    assert 'data-bay="lab-l-01" data-kind="delivery" data-state="occupied"' in html
+    assert 'data-bay="lab-t-01" data-kind="taxi" data-state="unknown"' in html
+    assert "Plain CoAP" in html
+    for asset in re.findall(r'(?:href|src)="(/static/[^"]+)"', html):
+        assert (await client.get(asset)).status_code == 200, asset
+
+
+async def test_a_name_in_the_site_file_cannot_inject_markup():
+    place = Place("b1", "delivery", "<script>alert(1)</script>", 48.8, 2.3, BAY)
+    html = page.Page("Lab & <b>", False, [place]).render(Bays([place]), NOW_MS)
+    assert "<script>alert" not in html
+    assert "Lab &amp; &lt;b&gt;" in html
+    assert "Plain CoAP" not in html
+
+
+def test_nothing_on_the_page_comes_from_the_internet():
+    for path in Path(page.__file__).parent.rglob("*"):
+        if path.suffix in (".html", ".css", ".js", ".svg"):
+            assert set(re.findall(r"https?://[^\"' ]+", path.read_text())) <= {"http://www.w3.org/2000/svg"}, path
+
+
+def test_marks_keep_their_distance_stay_inside_and_keep_north_up():
+    rank = [Place(f"t{n}", "taxi", "Rue de Bercy", 48.84 + n * 5e-5, 2.38, f"{n:016x}") for n in range(6)]
+    north = Place("n", "delivery", "Rue de Dijon", 48.85, 2.39, "f" * 16)
+    drawing = draw([*rank, north, rank[0]])
+    marks = drawing.marks
+    for a in marks:
+        assert drawing.left < a.x < drawing.left + drawing.width
+        assert drawing.top < a.y < drawing.top + drawing.height
+        for b in marks:
+            assert a is b or (a.x - b.x) ** 2 + (a.y - b.y) ** 2 > (MARK_GAP - 1) ** 2
+    assert min(marks, key=lambda mark: mark.y).place is north
+
+
+def test_a_site_with_a_single_bay_can_be_drawn():
+    drawing = draw([Place("b", "delivery", "Rue de Bercy", 48.8, 2.3, BAY)])
+    assert len(drawing.marks) == len(drawing.streets) == 1
+
+
+def hub_with_bay() -> tuple[Bays, EventHub]:
+    bays = Bays([Place("b", "delivery", "Rue de Bercy", 48.8, 2.3, BAY)])
+    return bays, EventHub(bays, lambda: NOW_MS)
+
+
+def flip(bays: Bays, seq: int) -> None:
+    bays.apply([StoredReading(seq, ReadingRow(BAY, 1, seq, "presence", 0, 0, {"occupied": bool(seq % 2)}))])
+
+
+async def test_a_client_that_does_not_keep_up_is_cut_off_and_costs_nothing_more():
+    bays, hub = hub_with_bay()
+    stream = hub.stream()
+    await anext(stream)
+    for seq in range(limits.EVENTS_QUEUED_PER_CLIENT + 1):
+        flip(bays, seq)
+    assert hub.clients == 0
+    assert [event async for event in stream] == []
+
+
+async def test_a_client_that_leaves_is_forgotten():
+    _, hub = hub_with_bay()
+    stream = hub.stream()
+    await anext(stream)
+    assert hub.clients == 1
+    await stream.aclose()
+    assert hub.clients == 0
+
+
+async def test_viewers_are_bounded():
+    _, hub = hub_with_bay()
+    streams = [hub.stream() for _ in range(limits.EVENT_CLIENTS)]
+    for stream in streams:
+        await anext(stream)
+    assert hub.is_full
+    hub.close()
+    assert [await asyncio.wait_for(anext(stream, None), 1) for stream in streams] == [None] * limits.EVENT_CLIENTS

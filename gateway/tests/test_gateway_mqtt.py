@@ -1,0 +1,271 @@
+"""The MQTT sink against brokers by other hands, read by mosquitto_sub: never by code of ours."""
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gateway_support import (
+    BAY,
+    KIOSK,
+    binary,
+    coap_client,
+    config_in,
+    free_port,
+    mqtt_sink,
+    reading,
+    row,
+    running,
+    stats,
+    stop_process,
+    until,
+    wait_for_port,
+)
+
+from pave_gateway.core import limits
+from pave_gateway.core.committer import ReadingRow, StoredReading
+from pave_gateway.core.places import Place
+from pave_gateway.sinks.engine import Delivered, Rejected, Retry
+from pave_gateway.sinks.mqtt import MqttSink
+from pave_gateway.store.journal import Journal
+from pave_wire import model
+
+PLACES = {BAY: Place("lab-l-01", "delivery", "Rue de Bercy", 48.8, 2.3, BAY)}
+
+
+def sink_with(port: int = 1, version: str = "5", topic: str = "pave/{site}/{kind}/{place}") -> MqttSink:
+    return MqttSink("lab", PLACES, "127.0.0.1", port, version, topic)
+
+
+def test_the_message_of_a_reading_has_its_identity_its_times_and_its_values():
+    item = ReadingRow(BAY, 1, 42, "presence", 1795414323620, 1795414323120, {"occupied": True, "reason": "field"})
+    topic, payload = sink_with().message(item)
+    assert topic == "pave/lab/delivery/lab-l-01"
+    assert json.loads(payload) == {
+        "id": f"{BAY}:1:42",
+        "device": BAY,
+        "epoch": 1,
+        "seq": 42,
+        "site": "lab",
+        "kind": "delivery",
+        "place": "lab-l-01",
+        "time": "2026-11-23T06:12:03.120Z",
+        "received": "2026-11-23T06:12:03.620Z",
+        "class": "presence",
+        "values": {"occupied": True, "reason": "field"},
+    }
+
+
+def test_a_reading_of_a_device_that_was_removed_from_the_site_still_has_a_topic():
+    assert sink_with().message(row(KIOSK))[0] == f"pave/lab/removed/{KIOSK}"
+
+
+async def test_a_broker_that_is_not_there_is_a_retry_that_names_it():
+    port = free_port()
+    verdicts = await sink_with(port).deliver([stored_at_1(row())])
+    assert isinstance(verdicts[0], Retry)
+    assert f"127.0.0.1:{port}" in verdicts[0].reason
+
+
+def stored_at_1(item: ReadingRow) -> StoredReading:
+    return StoredReading(1, item)
+
+
+class Mosquitto:
+    """A real broker that keeps its state over a restart."""
+
+    def __init__(self, folder: Path, extra: str = "") -> None:
+        self._binary = binary("mosquitto")
+        self.port = free_port()
+        self.conf = folder / "mosquitto.conf"
+        self.conf.write_text(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nuser root\nmax_queued_messages 0\n"
+            f"persistence true\npersistence_location {folder}/\n{extra}"
+        )
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen([self._binary, "-c", str(self.conf)], stderr=subprocess.DEVNULL)
+        wait_for_port(self.port)
+
+    def stop(self) -> None:
+        stop_process(self.process)
+
+
+class Subscriber:
+    """mosquitto_sub with a session that survives a broker's restart; writes a line per message."""
+
+    def __init__(self, folder: Path, port: int, version: str) -> None:
+        self._output = (folder / "received.txt").open("w+")
+        self._process = subprocess.Popen(
+            [binary("mosquitto_sub"), "-h", "127.0.0.1", "-p", str(port), "-V", version, "-i", "city", "-c",
+             "-q", "1", "-t", "pave/#", "-F", "%t\t%P\t%p"],
+            stdout=self._output,
+        )  # fmt: skip
+
+    def messages(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """Return (topic, user properties, payload) of each message so far."""
+        lines = Path(self._output.name).read_text().splitlines()
+        rows = [line.split("\t") for line in lines if line.endswith("}")]
+        return [(topic, properties, json.loads(payload)) for topic, properties, payload in rows]
+
+    def identities(self) -> list[str]:
+        return [payload["id"] for _, _, payload in self.messages()]
+
+    def stop(self) -> None:
+        stop_process(self._process)
+        self._output.close()
+
+
+@contextlib.contextmanager
+def stopping(*parts: Any) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.stop()
+
+
+def fill_journal(folder: Path, count: int) -> list[str]:
+    """Put readings in the journal before the gateway starts, and return their identities."""
+    rows = [row(seq=seq, occupied=bool(seq % 2)) for seq in range(1, count + 1)]
+    journal = Journal(folder / "journal.sqlite")
+    journal.write([rows])
+    journal.close()
+    return [item.identity for item in rows]
+
+
+async def subscribed(broker: Any, folder: Path, version: str) -> Subscriber:
+    subscriber = Subscriber(folder, broker.port, version)
+    await asyncio.sleep(0.3)
+    return subscriber
+
+
+@pytest.mark.server
+async def test_readings_arrive_in_order_over_mqtt_5_with_their_identity_as_user_property(tmp_path):
+    broker = Mosquitto(tmp_path)
+    subscriber = await subscribed(broker, tmp_path, "5")
+    with stopping(subscriber, broker):
+        config = config_in(tmp_path, mqtt_sink(broker.port))
+        async with running(config) as (_, gateway), coap_client() as post:
+            for seq in range(1, 31):
+                await post(gateway.coap, model.pack_readings(BAY, [reading(seq=seq)]))
+            await until(lambda: len(subscriber.messages()) >= 30)
+            assert (await stats(gateway))["sinks"]["city"]["backlog"] == 0
+        messages = subscriber.messages()
+    assert [payload["seq"] for _, _, payload in messages] == list(range(1, 31))
+    assert {topic for topic, _, _ in messages} == {"pave/lab/delivery/lab-l-01"}
+    assert messages[0][1] == f"id:{BAY}:1:1"
+
+
+@pytest.mark.server
+async def test_the_state_of_a_bay_is_retained_and_an_older_one_does_not_replace_it(tmp_path):
+    broker = Mosquitto(tmp_path)
+    with stopping(broker):
+        sink = sink_with(broker.port)
+        verdicts = await sink.deliver([stored_at_1(row(seq=2)), stored_at_1(row(seq=1))])
+        await sink.close()
+        subscriber = await subscribed(broker, tmp_path, "5")
+        with stopping(subscriber):
+            await until(subscriber.messages)
+            assert subscriber.identities() == [f"{BAY}:1:2"]
+    assert verdicts == [Delivered(), Delivered()]
+
+
+@pytest.mark.server
+async def test_a_broker_that_restarts_in_the_middle_loses_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "BACKOFF_FIRST_S", 0.05)
+    monkeypatch.setattr(limits, "MQTT_IN_FLIGHT", 4)  # slow enough to be in the middle
+    identities = fill_journal(tmp_path, 3000)
+    broker = Mosquitto(tmp_path)
+    subscriber = await subscribed(broker, tmp_path, "5")
+    with stopping(subscriber, broker):
+        async with running(config_in(tmp_path, mqtt_sink(broker.port))) as (runtime, _):
+            engine = runtime._engines[0]
+            await until(lambda: engine.cursor >= 256)
+            broker.stop()
+            cut_at = engine.cursor
+            await asyncio.sleep(0.2)
+            broker.start()
+            await until(lambda: engine.cursor == len(identities), 20)
+            await until(lambda: set(subscriber.identities()) == set(identities))
+        received = subscriber.identities()
+    assert cut_at < len(identities)
+    assert set(received) == set(identities)
+    assert len(received) - len(identities) <= limits.SINK_BATCH_ROWS  # only the batch that was cut comes twice
+
+
+@pytest.mark.server
+async def test_a_gateway_without_a_broker_stores_and_delivers_when_the_broker_comes(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "BACKOFF_FIRST_S", 0.05)
+    broker = Mosquitto(tmp_path)
+    broker.stop()
+    async with running(config_in(tmp_path, mqtt_sink(broker.port))) as (_, gateway), coap_client() as post:
+        response = await post(gateway.coap, model.pack_readings(BAY, [reading()]))
+        assert str(response.code)[:4] == "2.04"
+        await asyncio.sleep(0.1)
+        assert (await stats(gateway))["sinks"]["city"]["failing"]
+        broker.start()
+        subscriber = await subscribed(broker, tmp_path, "5")
+        with stopping(subscriber, broker):
+            await until(subscriber.messages)
+            assert subscriber.identities() == [f"{BAY}:1:1"]
+
+
+@pytest.mark.server
+async def test_a_publish_that_the_broker_refuses_by_reason_code_is_not_delivered(tmp_path):
+    acl = tmp_path / "acl"
+    acl.write_text("topic read #\n")
+    broker = Mosquitto(tmp_path, f"acl_file {acl}\n")
+    with stopping(broker):
+        sink = sink_with(broker.port)
+        verdicts = await sink.deliver([stored_at_1(row())])
+        await sink.close()
+    assert isinstance(verdicts[0], Retry | Rejected)
+    assert "0x87" in verdicts[0].reason
+
+
+class Amqtt:
+    """The demo's broker, in its own process; MQTT 3.1.1 only."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        config = folder / "amqtt.yaml"
+        config.write_text(
+            f"listeners:\n  default:\n    type: tcp\n    bind: 127.0.0.1:{self.port}\n"
+            "plugins:\n  amqtt.plugins.authentication.AnonymousAuthPlugin:\n    allow_anonymous: true\n"
+        )
+        command = [str(Path(sys.executable).parent / "amqtt"), "-c", str(config)]
+        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        wait_for_port(self.port)
+
+    def stop(self) -> None:
+        stop_process(self.process)
+
+
+@pytest.mark.server
+async def test_readings_arrive_over_mqtt_3_1_1_through_amqtt(tmp_path):
+    broker = Amqtt(tmp_path)
+    identities = fill_journal(tmp_path, 300)
+    subscriber = await subscribed(broker, tmp_path, "311")
+    with stopping(subscriber, broker):
+        async with running(config_in(tmp_path, mqtt_sink(broker.port, "3.1.1"))):
+            await until(lambda: len(subscriber.messages()) >= len(identities), 15)
+        assert subscriber.identities() == identities
+
+
+async def test_a_broker_of_the_wrong_version_is_said_with_the_next_step(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "MQTT_TIMEOUT_S", 2.0)
+    broker = Amqtt(tmp_path)
+    with stopping(broker):
+        begun_s = time.monotonic()
+        verdicts = await sink_with(broker.port, "5").deliver([stored_at_1(row())])
+    assert isinstance(verdicts[0], Retry)
+    assert 'version = "3.1.1"' in verdicts[0].reason, verdicts[0].reason
+    assert time.monotonic() - begun_s < 10

@@ -1,0 +1,240 @@
+"""The whole chain of a site, started link by link: images, broker, gateway, city, devices. And what each link saw.
+
+Broker, gateway and city are processes of their own; the devices' host runs here, because the books need its truth. The
+gateway can be killed and started again while the others run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import signal
+import socket
+import sqlite3
+import sys
+import time
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pave_emulator.air.wifi import AccessPoint, WifiAir
+from pave_emulator.clock import WallClock
+from pave_emulator.fleet import Fleet
+from pave_emulator.scenario import load as scenario
+from pave_emulator.scenario.world import Bay, Change, World
+from pave_gateway import config
+from simulation import devices, processes
+from simulation.accounts import Books, Receipt, Truth
+from simulation.tap import Tap
+
+ROOT = Path(__file__).parent.parent
+START_TIMEOUT_S = 20
+_SETTLE_S = (
+    6.0  # after the last vehicle: the longest a detector looks at a field that has come to rest, and to report it
+)
+_BROKER_CONFIG = """\
+listeners:
+  default:
+    type: tcp
+    bind: 127.0.0.1:{port}
+plugins:
+  amqtt.plugins.authentication.AnonymousAuthPlugin:
+    allow_anonymous: true
+"""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run, and where.
+
+    Attributes:
+        site: site file; its ports and its journal are overridden by the ones here (port 0 takes a free one).
+        scenario: scenario file.
+        work_dir: where images, logs and the journal go; emptied first.
+        gateway: how the gateway is run, the words between the interpreter and `--site`.
+        show: whether the city's table is drawn on this terminal.
+    """
+
+    site: Path
+    scenario: Path
+    work_dir: Path
+    coap_port: int = 0
+    http_port: int = 0
+    mqtt_port: int = 0
+    heartbeat_s: int = 20
+    gateway: Sequence[str] = ("-m", "pave_gateway", "run")
+    show: bool = False
+
+
+class Chain:
+    """A site that runs: `start`, `drain`, `stop`, then read its `books`."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.coap_port = plan.coap_port or _free_port(socket.SOCK_DGRAM)
+        self.http_port = plan.http_port or _free_port(socket.SOCK_STREAM)
+        self.mqtt_port = plan.mqtt_port or _free_port(socket.SOCK_STREAM)
+        self.config = config.load(plan.site, self._overrides())
+        self.tap = Tap()
+        self.truths: list[Truth] = []
+        self.world: World | None = None
+        self.fleet: Fleet | None = None
+        self._children: list[processes.Child] = []  # in the order of starting
+
+    @property
+    def journal(self) -> Path:
+        """The gateway's journal."""
+        return self.plan.work_dir / "journal.sqlite"
+
+    @property
+    def record(self) -> Path:
+        """What the city received, a JSON object a line."""
+        return self.plan.work_dir / "received.ndjson"
+
+    async def start(self) -> None:
+        """Start every link; return when the devices have power.
+
+        Raises:
+            StartError: a process did not come up.
+        """
+        shutil.rmtree(self.plan.work_dir, ignore_errors=True)
+        self.plan.work_dir.mkdir(parents=True)
+        address = ("127.0.0.1", self.coap_port)
+        specs = devices.build(self.config, address, self.plan.work_dir / "flash", self.plan.heartbeat_s)
+        await self._start_broker()
+        await self.start_gateway()
+        await self._start_city()
+        await self._start_devices(specs)
+
+    async def start_gateway(self) -> None:
+        """Start the gateway, on the journal of an earlier one if there was one."""
+        command = [sys.executable, *self.plan.gateway, "--site", str(self.plan.site)]
+        for override in self._overrides():
+            command += ["--set", override]
+        log = self._log("gateway")
+        said_bytes = log.stat().st_size if log.exists() else 0
+        self.gateway = await self._start("gateway", command, log)
+        await self.gateway.wait_for_line("gateway ready", START_TIMEOUT_S, said_bytes)
+
+    async def kill_gateway(self) -> None:
+        """SIGKILL the gateway."""
+        await self.gateway.kill()
+        self._children.remove(self.gateway)
+
+    async def drain(self, timeout_s: float) -> None:
+        """End the traffic and wait until all that is under way has arrived, or `timeout_s` is over."""
+        assert self.fleet is not None and self.world is not None
+        self.world.stop_traffic(self.fleet.now_s())
+        await asyncio.sleep(_SETTLE_S)
+        until_s = time.monotonic() + timeout_s - _SETTLE_S
+        # The other side is a file that another process writes: there is nothing to be woken by.
+        while not (self._all_acknowledged() and await self._all_received()) and time.monotonic() < until_s:
+            await asyncio.sleep(0.2)
+
+    async def stop(self) -> None:
+        """Stop every link, devices first; safe after a start that failed half-way."""
+        if self.fleet is not None:
+            await self.fleet.stop()
+        order = {"gateway": 0, "city": 1, "broker": 2}
+        for child in sorted(self._children, key=lambda child: order[child.name]):
+            await child.stop(signal.SIGTERM)
+
+    def books(self) -> Books:
+        """Return what every station saw; complete once the chain has stopped."""
+        stored, forwarded = self._journal_rows()
+        return Books(
+            truths=list(self.truths),
+            sent=dict(self.tap.sent),
+            acknowledged=set(self.tap.acknowledged),
+            stored=stored,
+            forwarded=forwarded,
+            received=[_receipt(message) for message in self.received()],
+        )
+
+    def received(self) -> list[dict[str, Any]]:
+        """Return the messages the city has recorded so far; `seen_s` is its unix time."""
+        if not self.record.exists():
+            return []
+        lines = self.record.read_text().split("\n")[:-1]  # what follows the last newline is not written yet
+        return [json.loads(line) for line in lines]
+
+    def _overrides(self) -> list[str]:
+        return [
+            f"listen.coap=127.0.0.1:{self.coap_port}",
+            f"listen.http=127.0.0.1:{self.http_port}",
+            f"sink.city.port={self.mqtt_port}",
+            f"journal.path={self.journal}",
+        ]
+
+    async def _start(self, name: str, command: Sequence[str], log: Path | None) -> processes.Child:
+        child = await processes.start(name, command, log)
+        self._children.append(child)
+        return child
+
+    async def _start_broker(self) -> None:
+        settings = self.plan.work_dir / "broker.yaml"
+        settings.write_text(_BROKER_CONFIG.format(port=self.mqtt_port))
+        amqtt = Path(sys.executable).with_name("amqtt")
+        broker = await self._start("broker", [str(amqtt), "-c", str(settings)], self._log("broker"))
+        await broker.wait_for_port(self.mqtt_port, START_TIMEOUT_S)
+
+    async def _start_city(self) -> None:
+        subscriber = ROOT / "examples" / "city" / "subscriber.py"
+        options = ["--port", str(self.mqtt_port), "--topic", "pave/#", "--record", str(self.record)]
+        log = None if self.plan.show else self._log("city")
+        await self._start("city", [sys.executable, str(subscriber), *options], log)
+
+    async def _start_devices(self, specs: list[devices.DeviceSpec]) -> None:
+        clock = WallClock()
+        bays = [Bay(bay.id, bay.kind) for bay in self.config.bay]
+        self.world = World(scenario.load(self.plan.scenario), bays)
+        air = WifiAir(clock, AccessPoint(devices.WIFI_SSID, devices.WIFI_KEY), tap=self._heard)
+        self.fleet = Fleet(specs, self.world, air, clock, self.plan.work_dir / "consoles", on_truth=self._happened)
+        await self.fleet.start()
+
+    def _happened(self, change: Change) -> None:
+        self.truths.append(Truth(change.bay, change.occupied, time.time()))
+
+    def _heard(self, device: str, direction: str, _now_s: float, data: bytes) -> None:
+        (self.tap.from_device if direction == "up" else self.tap.to_device)(device, data)
+
+    def _log(self, name: str) -> Path:
+        return self.plan.work_dir / f"{name}.log"
+
+    def _all_acknowledged(self) -> bool:
+        return self.tap.sent.keys() <= self.tap.acknowledged
+
+    async def _all_received(self) -> bool:
+        received = {message["id"] for message in await asyncio.to_thread(self.received)}
+        return self.tap.acknowledged <= received
+
+    def _journal_rows(self) -> tuple[dict[str, dict[str, object]], set[str]]:
+        """Return (identity -> values of all readings, identities the sink has passed on), read by Python's SQLite."""
+        with sqlite3.connect(f"file:{self.journal}?mode=ro", uri=True) as db:
+            rows = db.execute("SELECT device || ':' || epoch || ':' || seq, body, position FROM reading").fetchall()
+            cursor = db.execute("SELECT position FROM sink_cursor WHERE sink = 'city'").fetchone()
+        passed = cursor[0] if cursor else 0
+        stored = {identity: json.loads(body) for identity, body, _ in rows}
+        return stored, {identity for identity, _, position in rows if position <= passed}
+
+
+def statistics(http_port: int) -> dict[str, Any]:
+    """Return the gateway's `/stats`."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{http_port}/stats", timeout=5) as response:
+        return json.load(response)
+
+
+def _receipt(message: dict[str, Any]) -> Receipt:
+    return Receipt(
+        message["id"], message["place"], datetime.fromisoformat(message["time"]).timestamp(), message["values"]
+    )
+
+
+def _free_port(kind: socket.SocketKind) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,77 @@
+"""`make demo` as its user runs it, in a process of its own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+DEMO = [sys.executable, "-m", "simulation.demo"]
+ROOT = Path(__file__).parents[2]
+
+
+def free_ports() -> list[str]:
+    words: list[str] = []
+    for name, kind in (("coap", socket.SOCK_DGRAM), ("http", socket.SOCK_STREAM), ("mqtt", socket.SOCK_STREAM)):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            probe.bind(("127.0.0.1", 0))
+            words += [f"--{name}-port", str(probe.getsockname()[1])]
+    return words
+
+
+def below(pid: int) -> list[psutil.Process]:
+    return psutil.Process(pid).children(recursive=True)
+
+
+def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_run_ends_by_itself_and_its_books_balance(tmp_path: Path) -> None:
+    command = [*DEMO, *free_ports(), "--work-dir", str(tmp_path / "demo"), "--for", "12"]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    report = json.loads(finished.stdout.splitlines()[-1])
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert report["truth"] > 20 and report["devices"] == 54
+    stations = {report[key] for key in ("truth", "sent", "stored", "forwarded", "received")}
+    assert stations == {report["truth"]}, report
+    assert (report["lost"], report["duplicates"], report["phantom"]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_however_it_is_stopped_no_process_stays_behind(tmp_path: Path, number: signal.Signals) -> None:
+    command = [*DEMO, *free_ports(), "--work-dir", str(tmp_path / "demo")]
+    demo = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert demo.stdout is not None
+    try:
+        demo.stdout.readline()  # the address of the page: everything runs
+        time.sleep(3)
+        started = below(demo.pid)
+        assert len(alive(started)) >= 4, "broker, gateway, city and zygote should be seen while they run"
+        os.kill(demo.pid, number)
+        status = demo.wait(timeout=40)
+        assert status == (0 if number == signal.SIGINT else -signal.SIGKILL)
+        until_s = time.monotonic() + 10
+        while alive(started) and time.monotonic() < until_s:
+            time.sleep(0.1)
+        assert alive(started) == []
+    finally:
+        demo.kill()
+        demo.stdout.close()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("coap", socket.SOCK_DGRAM), ("http", socket.SOCK_STREAM)])
+def test_a_busy_port_gets_one_line_with_the_next_step(tmp_path: Path, name: str, kind: socket.SocketKind) -> None:
+    with socket.socket(socket.AF_INET, kind) as holder:
+        holder.bind(("127.0.0.1", 0))
+        port = str(holder.getsockname()[1])
+        command = [*DEMO, *free_ports(), f"--{name}-port", port, "--work-dir", str(tmp_path / "demo"), "--for", "5"]
+        finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert finished.returncode != 0 and len(finished.stderr.strip().splitlines()) == 1
+    assert port in finished.stderr and "Next:" in finished.stderr
