@@ -43,7 +43,9 @@ class Console:
             self._partial = b""
 
     def say(self, message: str) -> None:
-        """A line of the emulator's own."""
+        """A line of the emulator's own, after what the VM has printed so far."""
+        while self._fd is not None and self._read_some():
+            pass
         self._line(b"[emu] " + message.encode())
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from pave_emulator.console import Console
 from pave_emulator.flash.image import Flash
 from pave_emulator.mcu import Mcu
 from pave_emulator.network import NetworkOps
+from pave_emulator.rtc import TIMER_WAKE, Rtc, WakeSources
 from pave_emulator.storage import StorageOps
 from pave_emulator.vm.channel import PENDING, Channel, Handler
 from pave_emulator.vm.process import VmProcess, ZygoteClient
@@ -28,7 +29,6 @@ from pave_emulator.vm.shims import _emu_ops as ops
 from pave_emulator.vm.waiter import Waiter
 
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
-EXT0_WAKE, EXT1_WAKE, TIMER_WAKE = 2, 3, 4
 CRASH_RESTART_S = 1.0  # a VM that dies by itself is a panic; the port reboots
 # Objects are twice the size in a 64-bit VM, buffers are not, and the shims lie in the VM's heap as well.
 HEAP_INTERNAL_BYTES = 160 * 1024
@@ -65,22 +65,6 @@ class Stats:
     watchdog_resets: int = 0
 
 
-@dataclass
-class RtcDomain:
-    """What survives deep sleep and resets: memory and the clock."""
-
-    memory: bytes = b""
-    epoch_s: float = 0.0  # host time at which the device's clock read 2000-01-01
-
-
-@dataclass
-class WakeSources:
-    """The pins that may end a sleep."""
-
-    ext0: tuple[int, int] | None = None  # pin, level
-    ext1: tuple[int, int] = (0, 0)  # mask, level
-
-
 class Device:
     """One emulated device. Made by Fleet; `power_on` and `power_cut` are for tests and faults."""
 
@@ -100,8 +84,8 @@ class Device:
         self._network = NetworkOps(air.station(spec.name), self._waiter, self._reply, self.console.say)
         heap = HEAP_PSRAM_BYTES if board.psram_bytes else HEAP_INTERNAL_BYTES
         self._heap_bytes = spec.heap_bytes or heap * HEAP_SCALE + SHIMS_HEAP_BYTES
-        self._rtc = RtcDomain()
-        self._wake_on = WakeSources()
+        self._rtc = Rtc(clock)
+        self._wake_on = WakeSources(self._mcu.level)
         self._handlers = self._all_handlers()
         self._zygote: ZygoteClient | None = None
         self._vm: VmProcess | None = None
@@ -123,7 +107,7 @@ class Device:
         """Apply power and boot. Harmless when it is on."""
         if self.state != "off":
             return
-        self._rtc = RtcDomain(epoch_s=self._clock.now_s())
+        self._rtc.power_on()
         self._mcu.power_on()
         self._boot(PWRON_RESET)
 
@@ -157,7 +141,7 @@ class Device:
         self._reset_cause, self._wake_reason, self._wake_pins = cause, wake_reason, wake_pins or []
         self.stats.boots += 1
         self.state = "running"
-        self._wake_on = WakeSources()  # plain RAM on the board: the application arms at every boot
+        self._wake_on.clear()
         self._mcu.core_reset()
         self._storage.boot()
         vm: VmProcess | None = None
@@ -218,13 +202,10 @@ class Device:
             ops.DEEPSLEEP: self._deepsleep,
             ops.LIGHTSLEEP: self._lightsleep,
             ops.WDT: self._feed,
-            ops.SET_CLOCK: self._set_clock,
-            ops.RTC_READ: lambda tail: self._rtc.memory,
-            ops.RTC_WRITE: self._rtc_write,
-            ops.WAKE_EXT0: self._wake_ext0,
-            ops.WAKE_EXT1: self._wake_ext1,
         }
-        return own | self._mcu.handlers() | self._network.handlers() | self._storage.handlers()
+        for part in (self._mcu, self._rtc, self._wake_on, self._network, self._storage):
+            own |= part.handlers()
+        return own
 
     def _hello(self, tail: bytes) -> bytes:
         flash = self._flash
@@ -234,7 +215,7 @@ class Device:
             "reset_cause": self._reset_cause,
             "wake_reason": self._wake_reason,
             "wake_pins": self._wake_pins,
-            "rtc_us": self._rtc_us(),
+            "rtc_us": self._rtc.now_us(),
             "partitions": [[p.type, p.subtype, p.offset, p.size, p.label, int(p.encrypted)] for p in flash.partitions],
             "running": running,
             "boot": running,
@@ -261,26 +242,7 @@ class Device:
         self.stats.watchdog_resets += 1
         self._restart(WDT_RESET)
 
-    def _rtc_us(self) -> int:
-        return int((self._clock.now_s() - self._rtc.epoch_s) * 1e6)
-
-    def _set_clock(self, rtc_us: int, tail: bytes) -> bytes:
-        self._rtc.epoch_s = self._clock.now_s() - rtc_us / 1e6
-        return b""
-
-    def _rtc_write(self, tail: bytes) -> bytes:
-        self._rtc.memory = tail
-        return b""
-
     # Sleep
-
-    def _wake_ext0(self, pin: int, level: int, tail: bytes) -> bytes:
-        self._wake_on.ext0 = None if pin < 0 else (pin, level)
-        return b""
-
-    def _wake_ext1(self, mask: int, level: int, tail: bytes) -> bytes:
-        self._wake_on.ext1 = (mask, level)
-        return b""
 
     def _deepsleep(self, ms: int, tail: bytes) -> bytes | None:
         self._end_vm()
@@ -293,7 +255,7 @@ class Device:
 
     def _lightsleep(self, ms: int, tail: bytes) -> bytes | None:
         def woken() -> bytes | None:
-            return None if self._wake_source() is None else b""
+            return None if self._wake_on.met() is None else b""
 
         self._waiter.wait(woken, self._reply, None if ms < 0 else ms / 1000, self._reply)
         return PENDING
@@ -301,20 +263,9 @@ class Device:
     def _pins_moved(self) -> None:
         self._waiter.poke()
         if self.state == "sleeping":
-            source = self._wake_source()
+            source = self._wake_on.met()
             if source:
                 self._wake(*source)
-
-    def _wake_source(self) -> tuple[int, list[int]] | None:
-        """Which armed pin has its level (levels, not edges), as (reason, pins)."""
-        if self._wake_on.ext0 and self._mcu.level(self._wake_on.ext0[0]) == self._wake_on.ext0[1]:
-            return EXT0_WAKE, []
-        mask, wanted = self._wake_on.ext1
-        pins = [pin for pin in range(mask.bit_length()) if mask >> pin & 1]
-        at_level = [pin for pin in pins if self._mcu.level(pin) == wanted]
-        if at_level and (wanted or at_level == pins):  # ANY_HIGH, ALL_LOW
-            return EXT1_WAKE, at_level
-        return None
 
     def _wake(self, reason: int, pins: list[int]) -> None:
         self._cancel_timers()

@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # for flash_images: pytest's importlib mode adds nothing
 
-import flash_images  # noqa: E402
+import flash_images
 
 from pave_emulator.air.wifi import WifiAir
 from pave_emulator.clock import WallClock
@@ -63,7 +63,10 @@ BenchMaker = Callable[..., Awaitable[Bench]]
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[BenchMaker]:
-    """`await bench("print(1)")` boots a device with that main.py; keywords as in flash_images.build and DeviceSpec."""
+    """A maker of benches.
+
+    `await bench("print(1)")` boots a device with that main.py; keywords as in flash_images.build and DeviceSpec.
+    """
     made: list[Fleet] = []
 
     async def make(

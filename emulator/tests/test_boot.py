@@ -42,7 +42,7 @@ async def test_an_exception_in_main_py_ends_at_the_repl_and_does_not_reboot(benc
 
 async def test_system_exit_is_a_soft_reset(bench):
     b = await bench(
-        "import machine, sys\nprint('cause', machine.reset_cause())\nif machine.reset_cause() == 1: sys.exit()"
+        "import machine, sys\nprint('cause', machine.reset_cause())\nif machine.reset_cause() == 1:\n    sys.exit()"
     )
     assert await b.line("cause") == "1"
     assert await b.line("cause") == "5"
@@ -62,7 +62,15 @@ async def test_a_corrupt_vfs_loops_forever_before_boot_py(bench):
 
 
 async def test_the_heap_is_capped(bench):
-    take = "x = []\ntry:\n    while True: x.append(bytearray(1000))\nexcept MemoryError: n = len(x); x = None; print('kB', n)"
+    take = """
+x = []
+try:
+    while True: x.append(bytearray(1000))
+except MemoryError:
+    n = len(x)
+    x = None
+    print("kB", n)
+"""
     b = await bench(take, heap_bytes=200 * 1024)
     small_kb = int(await b.line("kB"))
     assert 80 < small_kb < 200

@@ -69,12 +69,12 @@ except OSError as e: print("errno", e.errno)
 
 async def test_waiting_for_a_datagram_that_does_not_come_times_out_with_the_boards_errno(bench):
     main = f"""{CONNECT}
-import errno
+from errno import ETIMEDOUT
 join("pave", "pave-demo-key")
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.settimeout(0.1)
 try: s.recv(10)
-except OSError as e: print("errno", e.errno, e.errno == errno.ETIMEDOUT)
+except OSError as e: print("errno", e.errno, e.errno == ETIMEDOUT)
 s.setblocking(False)
 try: s.recv(10)
 except OSError as e: print("errno", e.errno)
@@ -125,13 +125,11 @@ asyncio.run(main())
 print("end")
 """
     b = await bench(main)
-    for expected in ("b'N0'", "b'N1'"):
-        assert await b.line("got") == expected
     await b.line("cancelled")
     await b.line("timeout")
-    assert await b.line("got") == "b'N2'"
     assert await b.line("gather") == "[None, ValueError('x',)]"
     await b.line("end")
+    assert [line for line in b.lines if line.startswith("got")] == ["got b'N0'", "got b'N1'", "got b'N2'"] * 2
 
 
 async def test_a_reset_closes_the_sockets_and_drops_the_association(bench, echo_port):

@@ -100,7 +100,13 @@ async def test_deep_sleep_without_a_wake_source_lasts(bench):
 
 
 async def test_sleeping_takes_the_time_asked_for(bench):
-    main = "import time\nt = time.ticks_ms()\ntime.sleep(0.2)\ntime.sleep_ms(100)\nprint('ms', time.ticks_diff(time.ticks_ms(), t))"
+    main = """
+import time
+t = time.ticks_ms()
+time.sleep(0.2)
+time.sleep_ms(100)
+print("ms", time.ticks_diff(time.ticks_ms(), t))
+"""
     b = await bench(main)
     assert 300 <= int(await b.line("ms")) < 400
 
@@ -113,3 +119,35 @@ print("wrap", time.ticks_add(top, 3), time.ticks_diff(2, top), time.ticks_diff(t
 """
     b = await bench(main)
     assert await b.line("wrap") == "2 3 -3"
+
+
+async def test_light_sleep_keeps_ram_and_ends_at_its_time_or_at_an_armed_pin(bench):
+    main = """
+import machine, esp32, time
+t = time.ticks_ms()
+machine.lightsleep(100)
+print("timer", time.ticks_diff(time.ticks_ms(), t) // 100)
+esp32.wake_on_ext0(machine.Pin(5), esp32.WAKEUP_ALL_LOW)
+machine.lightsleep()
+print("pin", machine.reset_cause())
+"""
+    b = await bench(main)
+    assert await b.line("timer") == "1"
+    assert await b.line("pin") == "1"
+
+
+async def test_a_pin_reads_its_latch_its_pull_or_nothing(bench):
+    main = """
+from machine import Pin
+out = Pin(21, Pin.OUT, value=1)
+print("out", out.value(), out.off(), out())
+print("pull", Pin(5, Pin.IN, Pin.PULL_UP).value(), Pin(6, Pin.IN, Pin.PULL_DOWN).value(), Pin(7, Pin.IN).value())
+for number in (22, 49, -1, "x"):
+    try: Pin(number)
+    except ValueError as e: print("error", e)
+"""
+    b = await bench(main)
+    assert await b.line("out") == "1 None 0"
+    assert await b.line("pull") == "1 0 0"
+    for _ in range(4):
+        assert await b.line("error") == "invalid pin"

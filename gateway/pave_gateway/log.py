@@ -37,3 +37,4 @@ def configure(level: int = logging.INFO) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     logging.getLogger("pave_gateway").setLevel(level)
     logging.getLogger("coap-server").setLevel(logging.ERROR)  # it logs every malformed datagram
+    logging.getLogger("mqtt").setLevel(logging.CRITICAL)  # paho logs each broken connection; the sink says it once

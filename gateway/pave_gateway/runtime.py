@@ -13,6 +13,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 
 from pave_gateway.api.app import Served, create_app
@@ -64,7 +65,6 @@ class Runtime:
         self._clock_ms = clock_ms
         self._monotonic = monotonic
         self._random = source or random.Random()
-        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> Addresses:
         """Start everything; return when devices can report.
@@ -75,48 +75,46 @@ class Runtime:
         coap_host, coap_port = parse_endpoint(self._config.listen.coap)
         http_host, http_port = parse_endpoint(self._config.listen.http)
         coap_server.check_security(coap_host, self._config.coap.insecure)
-        coap_port = udp_port(coap_host, coap_port)
-        listener = tcp_listener(http_host, http_port)
-        try:
-            journal = Journal(self._config.journal.path)
-        except BaseException:
-            listener.close()
-            raise
-        self._build(journal)
-        self._http = HttpServer(create_app(self._served()), listener)
-        self._tasks = [asyncio.create_task(engine.run(), name=f"sink {engine.name}") for engine in self._engines]
-        self._coap = await coap_server.start(
-            coap_host, coap_port, self._ingest, self._bays, self._clock_ms, self._monotonic
-        )
-        return Addresses(_join(coap_host, coap_port), _join(http_host, listener.getsockname()[1]))
+        async with AsyncExitStack() as stack:
+            coap_port = udp_port(coap_host, coap_port)
+            listener = stack.enter_context(tcp_listener(http_host, http_port))
+            http_port = listener.getsockname()[1]
+            self._build(stack)
+            http = HttpServer(create_app(self._served()), listener)
+            stack.push_async_callback(http.close)
+            stack.callback(self._hub.close)
+            self._start_sinks(stack)
+            self._coap = await coap_server.start(
+                coap_host, coap_port, self._ingest, self._bays, self._clock_ms, self._monotonic
+            )
+            stack.push_async_callback(self._coap.close)
+            self._running = stack.pop_all()
+        return Addresses(_join(coap_host, coap_port), _join(http_host, http_port))
 
     async def stop(self) -> None:
         """Stop everything within some seconds; what was acknowledged is on disk."""
-        await self._coap.close()
-        await self._finish_sinks()
-        self._hub.close()
-        await self._http.close()
-        await self._committer.close(limits.COMMIT_WAIT_AT_STOP_S)
-        self._reader.close()
+        await self._running.aclose()
 
-    def _build(self, journal: Journal) -> None:
+    def _build(self, stack: AsyncExitStack) -> None:
+        """Make the parts; `stack` closes them in reverse."""
         places = self._config.places()
         by_device = {place.device: place for place in places}
-        self._reader = JournalReader(self._config.journal.path)
+        committer = self._committer_factory(Journal(self._config.journal.path))
+        stack.push_async_callback(committer.close, limits.COMMIT_WAIT_AT_STOP_S)
+        self._reader = stack.enter_context(closing(JournalReader(self._config.journal.path)))
         self._bays = Bays(places)
         for batch in self._reader.all():
             self._bays.apply(batch)
-        self._committer = self._committer_factory(journal)
-        self._engines = [self._engine(sink, by_device) for sink in self._config.sink]
+        self._engines = [self._engine(sink, by_device, committer) for sink in self._config.sink]
         listeners = [self._bays.apply, *(engine.wake for engine in self._engines)]
-        self._ingest = Ingest(by_device, self._committer, listeners)
+        self._ingest = Ingest(by_device, committer, listeners)
         self._hub = EventHub(self._bays, self._clock_ms)
-        _log.info("journal %s: %d readings, %d devices", journal.path, self._bays.position, len(places))
+        _log.info("journal %s: %d readings, %d devices", self._config.journal.path, self._bays.position, len(places))
 
-    def _engine(self, sink: MqttConfig, by_device: dict[str, Place]) -> SinkEngine:
+    def _engine(self, sink: MqttConfig, by_device: dict[str, Place], committer: Committer) -> SinkEngine:
         mqtt = MqttSink(self._config.site.id, by_device, sink.host, sink.port, sink.version, sink.topic)
         cursor = self._reader.cursor(sink.name)
-        return SinkEngine(sink.name, mqtt, self._reader, self._committer, cursor, self._random)
+        return SinkEngine(sink.name, mqtt, self._reader, committer, cursor, self._random)
 
     def _served(self) -> Served:
         return Served(
@@ -133,16 +131,22 @@ class Runtime:
             coap_answers=lambda: self._coap.answers,
         )
 
-    async def _finish_sinks(self) -> None:
-        """Give healthy sinks a moment to catch up; for one whose back-end is down the journal waits."""
-        for engine in self._engines:
-            engine.finish()
-        working = [task for task, engine in zip(self._tasks, self._engines, strict=True) if not engine.failing]
-        if working:
-            await asyncio.wait(working, timeout=limits.DRAIN_AT_STOP_S)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+    def _start_sinks(self, stack: AsyncExitStack) -> None:
+        tasks = {engine: asyncio.create_task(engine.run(), name=f"sink {engine.name}") for engine in self._engines}
+        stack.push_async_callback(_finish_sinks, tasks)
+
+
+async def _finish_sinks(tasks: "dict[SinkEngine, asyncio.Task[None]]") -> None:
+    await asyncio.gather(*(_finish(engine, task) for engine, task in tasks.items()))
+
+
+async def _finish(engine: SinkEngine, task: "asyncio.Task[None]") -> None:
+    """Give a healthy sink a moment to catch up; for one whose back-end is down the journal waits."""
+    engine.finish()
+    if not engine.failing:
+        await asyncio.wait([task], timeout=limits.DRAIN_AT_STOP_S)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _join(host: str, port: int) -> str:

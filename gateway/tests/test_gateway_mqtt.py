@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -75,6 +76,22 @@ async def test_a_broker_that_is_not_there_is_a_retry_that_names_it():
 
 def stored_at_1(item: ReadingRow) -> StoredReading:
     return StoredReading(1, item)
+
+
+async def test_a_broker_that_accepts_and_says_nothing_is_given_up_and_leaves_no_socket_open(monkeypatch):
+    monkeypatch.setattr(limits, "MQTT_TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        sink = sink_with(silent.getsockname()[1])
+        before = open_files()
+        for _ in range(3):
+            verdicts = await sink.deliver([stored_at_1(row())])
+            assert isinstance(verdicts[0], Retry)
+        await asyncio.sleep(0.1)
+        assert open_files() <= before
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 class Mosquitto:

@@ -95,6 +95,17 @@ async def test_a_cursor_that_cannot_be_written_is_not_advanced_in_memory_either(
     assert bench.engine.cursor == 3
 
 
+async def test_a_defect_in_a_sink_is_a_failure_to_retry_and_not_the_end_of_it(path):
+    def broken(seq):
+        raise RuntimeError("a defect")
+
+    bench = Bench(path, 1, Script(broken))
+    bench.engine.finish()
+    await asyncio.wait_for(bench.engine.run(), 1)
+    assert bench.engine.cursor == 1
+    assert "a defect" in bench.engine.last_error
+
+
 async def test_batches_are_bounded(path):
     sink = Script()
     bench = Bench(path, limits.SINK_BATCH_ROWS + 1, sink)

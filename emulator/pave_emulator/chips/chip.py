@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 Vector = tuple[float, float, float]
 
 
-class ChipFault(Exception):
+class ChipFault(Exception):  # noqa: N818  a fault, in the words of the datasheets
     """Firmware did what the datasheet forbids or the model does not know. The bus answers with a NACK."""
 
 
@@ -31,6 +31,9 @@ class Chip:
 
     OPTIONS: ClassVar[dict[str, type]] = {}  # keys of the board file besides part, name, bus and address
     PINS: ClassVar[tuple[str, ...]] = ()  # keys of the board file whose value is a pin
+
+    def __init__(self, environment: Environment, **options: Any) -> None:
+        """Subclasses take OPTIONS by keyword."""
 
     def power_on(self, now_s: float) -> None:
         """Supply applied: every register at its default."""

@@ -35,8 +35,10 @@ class Flash:
         self.partitions = partitions.parse(self.read(partitions.TABLE_OFFSET, partitions.TABLE_BYTES))
 
     def close(self) -> None:
-        """Let go of the file."""
-        os.close(self._fd)
+        """Let go of the file. Harmless when it is closed."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
 
     def read(self, address: int, size: int) -> bytes:
         """`size` bytes from `address`; erased flash where the file has ended."""

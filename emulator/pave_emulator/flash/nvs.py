@@ -10,8 +10,8 @@ import struct
 
 from pave_emulator.flash.image import Flash
 from pave_emulator.flash.nvs_log import (
-    ENTRY_BYTES,
     ENTRIES,
+    ENTRY_BYTES,
     TYPE_BLOB_DATA,
     TYPE_BLOB_INDEX,
     Entry,

@@ -9,6 +9,7 @@ these two instants are the truth. Time is an argument (seconds, from 0).
 from __future__ import annotations
 
 import heapq
+import itertools
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -159,7 +160,7 @@ class World:
             if visit.bay not in ids:
                 raise ScenarioError(f"visits: no bay {visit.bay!r}: {hint(visit.bay, ids)}")
         by_bay = sorted(self._scenario.visits, key=lambda v: (v.bay, v.arrive_s))
-        for before, after in zip(by_bay, by_bay[1:], strict=False):
+        for before, after in itertools.pairwise(by_bay):
             if before.bay == after.bay and after.arrive_s - before.leave_s < MOVE_S:
                 raise ScenarioError(
                     f"visits: {after.bay} arrives at {after.arrive_s} s, within {MOVE_S} s of the last leave"

@@ -48,11 +48,10 @@ class Channel:
             self.close()
 
     def close(self) -> None:
-        """Hear and say nothing more."""
+        """Hear and say nothing more. The socket stays open until the VM has gone: firmware must not see it end."""
         if self._open:
             self._open = False
             asyncio.get_running_loop().remove_reader(self._sock)
-            self._sock.close()
 
     def _readable(self) -> None:
         try:
@@ -88,5 +87,5 @@ class Channel:
         except OpError as error:
             self.reply(status=error.status)
             return
-        if result is not PENDING:
+        if result is not None:  # PENDING
             self.reply(result)

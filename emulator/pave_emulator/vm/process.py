@@ -126,10 +126,13 @@ class ZygoteClient:
         if not self._running:
             self._idle.set()
         process.on_exit(status)
+        process.channel.close()
 
     def _lost(self) -> None:
         assert self._channel is not None
         asyncio.get_running_loop().remove_reader(self._channel)
+        self._channel.close()
+        self._channel = None
         for vm_id in list(self._running):
             self._exited(vm_id, -1)
         raise RuntimeError("the zygote has died; every VM with it. Start the fleet again")

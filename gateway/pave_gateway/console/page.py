@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -22,7 +23,7 @@ class Page:
 
     def __init__(self, site_name: str, insecure: bool, places: Sequence[Place]) -> None:
         """`insecure` puts the warning about plain CoAP on top."""
-        environment = Environment(
+        environment: Any = Environment(
             loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined
         )
         environment.filters["state"] = _state

@@ -134,13 +134,21 @@ class SinkEngine:
         try:
             while True:
                 self._wake.clear()
-                while await self.step():
+                while await self._step_safely():
                     pass
                 if self._finishing:
                     break
                 await self._wake.wait()
         finally:
             await self._sink.close()
+
+    async def _step_safely(self) -> bool:
+        try:
+            return await self.step()
+        except Exception as error:  # the journal cannot be read, or a defect: this sink tries again, the others go on
+            _log.exception("sink %s: unexpected failure", self.name)
+            await self._back_off(repr(error))
+            return True
 
     async def step(self) -> bool:
         """Deliver one batch; return False when there was nothing to deliver."""

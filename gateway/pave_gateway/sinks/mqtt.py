@@ -77,7 +77,11 @@ class MqttSink:
 
     async def _connect(self) -> "_Client":
         client = _Client(self._host, self._port, self._version)
-        await client.__aenter__()
+        try:
+            await client.__aenter__()
+        except BaseException:
+            client.abandon()
+            raise
         return client
 
     async def _publish(self, client: "_Client", in_flight: asyncio.Semaphore, row: ReadingRow) -> Verdict:
@@ -163,6 +167,10 @@ class _Client(aiomqtt.Client):
             return await self._wait_for(confirmation, timeout=None)
         finally:
             self._confirmations.pop(info.mid, None)
+
+    def abandon(self) -> None:
+        """Close the socket of a connection that the broker has not confirmed; aiomqtt leaves it open."""
+        self._client.disconnect()
 
     def _properties_of(self, identity: str) -> Properties | None:
         if not self.is_v5:

@@ -56,7 +56,6 @@ class Task:
             raise StopIteration if self.data is None else self.data
         self.state.push(_core().cur_task)
         _core().cur_task.data = self  # so that cancelling the waiter finds the queue it waits in
-        return None
 
     def done(self):
         return not self.state

@@ -94,7 +94,7 @@ def run_file(path, names):
     except OSError:
         return True
     try:
-        execfile(path, names)
+        execfile(path, names)  # noqa: F821  MicroPython has it
     except SystemExit:
         soft_reset()
     except BaseException as error:

@@ -1,4 +1,8 @@
-"""`errno` with the ESP32 port's numbers (newlib); some differ from Linux's."""
+"""`errno` with the ESP32 port's numbers (newlib); some differ from Linux's.
+
+Known gap: in source that the VM itself compiles, `errno.ETIMEDOUT` is folded to the number of the VM's own build. In
+.mpy files from mpy-cross, and with `from errno import ETIMEDOUT`, the number is the board's.
+"""
 
 EPERM = 1
 ENOENT = 2

@@ -29,15 +29,22 @@ def call(op, fields=(), tail=b""):
     size = len(body) + len(tail)
     if size > ops.MAX_BODY_BYTES:
         raise OSError(ops.EINVAL)
-    _channel.write(struct.pack(ops.REQUEST_HEADER, op, size) + body + tail)
-    header = _channel.read(ops.REPLY_HEADER_BYTES)
-    if not header or len(header) < ops.REPLY_HEADER_BYTES:
-        _die_with_host()
-    status, size = struct.unpack(ops.REPLY_HEADER, header)
-    reply = _channel.read(size) if size else b""
+    status, reply = _exchange(struct.pack(ops.REQUEST_HEADER, op, size) + body + tail)
     if status:
         _raise(status)
     return reply
+
+
+def _exchange(request):
+    try:
+        _channel.write(request)
+        header = _channel.read(ops.REPLY_HEADER_BYTES)
+    except OSError:
+        header = b""
+    if not header or len(header) < ops.REPLY_HEADER_BYTES:
+        _die_with_host()
+    status, size = struct.unpack(ops.REPLY_HEADER, header)
+    return status, _channel.read(size) if size else b""
 
 
 def ask(op, fields=(), tail=b""):

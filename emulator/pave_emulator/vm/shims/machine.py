@@ -66,6 +66,7 @@ def freq(hz=None):
     if hz // 1000000 not in _FREQUENCIES_MHZ:
         raise ValueError("frequency must be 20MHz, 40MHz, 80Mhz, 160MHz or 240MHz")
     _freq_hz = hz
+    return None
 
 
 def idle():
@@ -113,6 +114,7 @@ class Pin:
         if level is None:
             return rpc.ask(ops.PIN_GET, (self._number,))[0]
         rpc.call(ops.PIN_SET, (self._number, 1 if level else 0))
+        return None
 
     __call__ = value
 
@@ -212,6 +214,7 @@ class RTC:
         if len(data) > _RTC_MEMORY_BYTES:
             raise ValueError("buffer too long")
         rpc.call(ops.RTC_WRITE, (), bytes(data))
+        return None
 
     def datetime(self, when=None):
         import time
@@ -220,6 +223,7 @@ class RTC:
             year, month, day, hour, minute, second, weekday, _ = time.gmtime()
             return (year, month, day, weekday, hour, minute, second, rpc.rtc_us() % 1000000)
         self._set(when[:3] + when[4:7], when[7])
+        return None
 
     def init(self, when):
         self._set(when[:6], when[7])

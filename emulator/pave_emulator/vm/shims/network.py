@@ -28,6 +28,7 @@ def hostname(name=None):
     if name is None:
         return _hostname
     _hostname = name
+    return None
 
 
 def country(code=None):
@@ -90,17 +91,15 @@ class WLAN:
         return tuple(rpc.call(ops.WLAN_IFCONFIG).decode().split(" "))
 
     def config(self, what=None, **settings):
-        if what is None:
-            for name in settings:
-                if name not in self._settings:
-                    raise ValueError("unknown config param")
-            self._settings.update(settings)
-        elif what == "mac":
+        for name in settings if what is None else (what,):
+            if name != "mac" and name not in self._settings:
+                raise ValueError("unknown config param")
+        if what == "mac":
             return rpc.mac
-        elif what in self._settings:
+        if what is not None:
             return self._settings[what]
-        else:
-            raise ValueError("unknown config param")
+        self._settings.update(settings)
+        return None
 
     def _station(self):
         if self._interface != STA_IF:

@@ -61,6 +61,7 @@ class poll:
         for obj, _mask in self._entries:
             if getattr(obj, "_emu_id", None) == emu_id:
                 return obj
+        return None
 
 
 def _asked(obj, mask):
