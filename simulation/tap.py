@@ -30,7 +30,7 @@ class Tap:
         except WireError:
             return
         for reading in readings:
-            self.sent.setdefault(reading.identity, reading.values)
+            self.sent.setdefault(reading.identity, dict(reading.values))
         self._open[device, message.token] = [reading.identity for reading in readings]
         while len(self._open) > _REQUESTS_OPEN:
             self._open.popitem(last=False)

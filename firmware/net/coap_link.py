@@ -6,7 +6,7 @@ import socket
 from asyncio import core
 
 from net.clock import now_ms
-from pave_wire import coap, limits
+from pave_wire import coap_client, limits
 from pave_wire.errors import CoapError
 
 
@@ -17,14 +17,14 @@ class LinkError(OSError):
 class CoapLink:
     """Requests to the gateway at `host`:`port` (UDP), one at a time."""
 
-    def __init__(self, host, port, max_retransmit=coap.MAX_RETRANSMIT):
+    def __init__(self, host, port, max_retransmit=coap_client.MAX_RETRANSMIT):
         self._address = socket.getaddrinfo(host, port)[0][-1]
-        self._client = coap.Client(_random_below, max_retransmit)
+        self._client = coap_client.Client(_random_below, max_retransmit)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
 
     async def request(self, code, path, payload=b"", content_format=None):
-        """Send a confirmable request and return its `coap.Response`, whatever its code.
+        """Send a confirmable request and return its `coap_client.Response`, whatever its code.
 
         Raises:
             LinkError: no answer after all retransmissions, refused with a reset, or no network.
@@ -38,7 +38,7 @@ class CoapLink:
                 for event in await self._next_events():
                     for data, address in client.datagrams_to_send():
                         self._socket.sendto(data, address)
-                    if isinstance(event, coap.Response):
+                    if isinstance(event, coap_client.Response):
                         return event
                     raise LinkError("no answer from %s: %s" % (self._address, event.why))
         except CoapError as error:

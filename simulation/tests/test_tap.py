@@ -1,4 +1,4 @@
-from pave_wire import coap, model
+from pave_wire import coap, coap_client, model
 from simulation.tap import Tap
 
 DEVICE = "24a160fffe000101"
@@ -7,7 +7,7 @@ GATEWAY = ("127.0.0.1", 5683)
 
 def post(seq: int) -> coap.Message:
     reading = model.Reading(DEVICE, 1, seq, 0, {"occupied": True, "reason": "field"})
-    client = coap.Client(lambda n: seq)
+    client = coap_client.Client(lambda n: seq)
     client.request(coap.POST, "r", GATEWAY, 0, model.pack_readings(DEVICE, [reading]), 112)
     return coap.decode(client.datagrams_to_send()[0][0])
 
