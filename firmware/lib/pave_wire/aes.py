@@ -24,4 +24,4 @@ def encryptor(key: bytes) -> "Callable[[bytes], bytes]":
     """Return a function that encrypts each 16-byte block of its argument by itself (ECB) under `key` (16 bytes)."""
     if cryptolib is not None:
         return cryptolib.aes(key, _ECB).encrypt
-    return Cipher(algorithms.AES(key), modes.ECB()).encryptor().update  # pyright: ignore[reportPossiblyUnbound]
+    return Cipher(algorithms.AES(key), modes.ECB()).encryptor().update  # pyright: ignore[reportPossiblyUnboundVariable]
