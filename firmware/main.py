@@ -1,4 +1,12 @@
 # Composition root: everything else is in the slot that boot.py chose.
-from roles import supervise
+try:
+    from roles import supervise
+except Exception as error:  # a damaged slot: not a REPL at full current, but sleep, and try again
+    import sys
+
+    import machine
+
+    sys.print_exception(error)
+    machine.deepsleep(300_000)
 
 supervise.run(watchdog)  # noqa: F821  boot.py's, in the same namespace

@@ -1,10 +1,13 @@
 """Every bound of the applications in one place."""
 
 OUTBOX_READINGS = 20  # with the detector's state they must fit the 2,048 bytes of RTC memory
-SEQ_PER_WAKE_MAX = 1000  # readings one wake-up can make: the outbox refills a few dozen times before it is quiet
-REPORT_ATTEMPTS_MAX = 6  # after which the wait between attempts no longer grows
-RETRY_FIRST_S = 1  # doubled by every failed attempt
-RETRY_MAX_S = 120
-FAILURES_BEFORE_COLD_START = 3  # crashes in a row after which the RTC state is no longer trusted
+AWAKE_MAX_S = 60  # of one wake-up: a field that never rests, or an interrupt that never falls, must not empty the cell
+HOLD_OFF_S = 120  # then the interrupt is left alone for so long
+REPORT_ATTEMPTS_MAX = 9  # after which the wait between attempts no longer grows
+RETRY_FIRST_S = 2  # doubled by every failed attempt
+RETRY_MAX_S = 900
+CRASHES_BEFORE_FRESH_START = 3  # in a row: then everything but the outbox is forgotten
 CRASH_SLEEP_FIRST_S = 5
-CRASH_SLEEP_MAX_S = 3600
+SENSOR_CRASH_SLEEP_MAX_S = 3600  # lives on a cell
+KIOSK_CRASH_SLEEP_MAX_S = 30  # lives on the mains, and people look at it
+KIOSK_HEALTHY_AFTER_S = 600  # then earlier crashes are forgotten

@@ -2,7 +2,7 @@
 
 A reading gets its identity here, once, and keeps it however often it is sent. The outbox is bounded: when it is full
 the least important reading goes first (diagnostics, then health, the oldest first), a change of a bay's state last. Its
-state is a plain value, which the caller keeps where it survives deep sleep.
+state is a plain value: the caller keeps it where it survives a crash, after every change and before anything is sent.
 """
 
 from app import limits
@@ -18,12 +18,12 @@ class Outbox:
     Times are `now_ms` of a clock that goes on through deep sleep.
     """
 
-    def __init__(self, device, epoch, next_seq=0, entries=()):
+    def __init__(self, device, epoch, next_seq=0, entries=(), dropped=0):
         self._device = device
         self._epoch = epoch
         self._next_seq = next_seq
         self._entries = [tuple(entry) for entry in entries]  # (seq, read_ms, values)
-        self.dropped = 0  # readings given up for want of room since the last cold start
+        self.dropped = dropped  # readings given up since the epoch began: no room, or refused by the gateway
 
     def __len__(self):
         return len(self._entries)
@@ -37,15 +37,11 @@ class Outbox:
         self._entries.append((seq, now_ms, values))
         return seq
 
-    def skip(self, count):
-        """Leave out `count` seqs that readings lost in a crash may have used: no identity is given twice."""
-        self._next_seq += count
-
-    def batch(self, now_ms):
-        """Return the oldest readings, as many as one report carries, aged to `now_ms`."""
+    def batch(self, now_ms, most=wire_limits.READINGS_PER_PACK):
+        """Return the oldest readings, at most `most`, aged to `now_ms`."""
         return [
             Reading(self._device, self._epoch, seq, max(0, now_ms - read_ms) / 1000, values)
-            for seq, read_ms, values in self._entries[: wire_limits.READINGS_PER_PACK]
+            for seq, read_ms, values in self._entries[:most]
         ]
 
     def acknowledged(self, readings):
@@ -53,17 +49,20 @@ class Outbox:
         seqs = [reading.seq for reading in readings]
         self._entries = [entry for entry in self._entries if entry[0] not in seqs]
 
-    def state(self):
-        """Return (epoch, next_seq, entries, dropped) for `restored`."""
-        return [self._epoch, self._next_seq, self._entries, self.dropped]
+    def given_up(self, readings):
+        """Forget readings that the gateway will never take; they are counted."""
+        self.acknowledged(readings)
+        self.dropped += len(readings)
 
-    @classmethod
-    def restored(cls, device, state):
-        """Return the outbox of `device` whose `state()` this was."""
-        epoch, next_seq, entries, dropped = state
-        outbox = cls(device, epoch, next_seq, entries)
-        outbox.dropped = dropped
-        return outbox
+    def renumber(self, epoch):
+        """Give every reading a new identity in a fresh `epoch`: the old ones were taken by somebody else."""
+        self._epoch = epoch
+        self._entries = [(seq, entry[1], entry[2]) for seq, entry in enumerate(self._entries)]
+        self._next_seq = len(self._entries)
+
+    def state(self):
+        """Return the arguments after `device` that make this outbox again."""
+        return [self._epoch, self._next_seq, self._entries, self.dropped]
 
     def _drop_one(self):
         self.dropped += 1

@@ -23,10 +23,11 @@ _OUT_X_L = 0x68
 
 _IDENTITY = 0x40
 _AUTO_INCREMENT = 0x80  # MSb of the sub-address (6.1.1)
-_COMP_TEMP_LOW_POWER_10_HZ_CONTINUOUS = 0x90  # CFG_REG_A, table 23
-_INT_ON_DATA_OFF = 0x08  # CFG_REG_B, table 28
-_INT_ON_PIN_BDU = 0x50  # CFG_REG_C, table 30
-_XYZ_ACTIVE_HIGH_LATCHED_ENABLED = 0xE7  # INT_CTRL_REG, table 32
+# CFG_REG_A: temperature-compensated, low power, 10 Hz, continuous. CFG_REG_B: INT_on_DataOFF, offset cancellation,
+# low-pass filter (less noise for half the bandwidth). CFG_REG_C: INT on its pin, block data update.
+_CONFIGURATION = b"\x90\x0b\x50"
+_INT_OFF = 0xE6  # INT_CTRL_REG: all axes, active high, latched
+_INT_ON = 0xE7
 
 
 class LIS2MDL:
@@ -37,7 +38,9 @@ class LIS2MDL:
         self._address = address
 
     def start(self):
-        """Check that the chip is a LIS2MDL and start continuous, temperature-compensated measuring at 10 Hz.
+        """Check that the chip is a LIS2MDL and start measuring, continuously at 10 Hz.
+
+        The first sample is there SAMPLE_PERIOD_MS later.
 
         Raises:
             OSError: ENODEV or ETIMEDOUT from the bus, or EIO (5) when another chip answers.
@@ -45,7 +48,11 @@ class LIS2MDL:
         identity = self._i2c.readfrom_mem(self._address, _WHO_AM_I, 1)[0]
         if identity != _IDENTITY:
             raise OSError(5, "WHO_AM_I is 0x%02x, not the LIS2MDL's 0x40; check address and part" % identity)
-        self._write(_CFG_A, bytes((_COMP_TEMP_LOW_POWER_10_HZ_CONTINUOUS, _INT_ON_DATA_OFF, _INT_ON_PIN_BDU)))
+        self._write(_CFG_A, _CONFIGURATION)
+
+    def is_started(self):
+        """Return whether the chip still is as `start` left it: a brown-out resets it while we sleep."""
+        return self._read(_CFG_A, len(_CONFIGURATION)) == _CONFIGURATION
 
     def read_field(self):
         """Return the field itself, offsets added back, as (x, y, z) counts.
@@ -58,10 +65,10 @@ class LIS2MDL:
 
     def arm(self, field, threshold):
         """Make INT rise, and stay, once the field is more than `threshold` counts from `field` on any axis."""
-        self._write(_INT_CTRL, b"\x00")
+        self._write(_INT_CTRL, bytes((_INT_OFF,)))
         self._write(_OFFSET_X_L, struct.pack("<3h", *field))
         self._write(_INT_THS_L, struct.pack("<H", threshold))
-        self._write(_INT_CTRL, bytes((_XYZ_ACTIVE_HIGH_LATCHED_ENABLED,)))
+        self._write(_INT_CTRL, bytes((_INT_ON,)))
         self._read(_INT_SOURCE, 1)  # releases the latch (table 34)
 
     def _read(self, register, count):

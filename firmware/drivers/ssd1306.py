@@ -42,7 +42,7 @@ class SSD1306(framebuf.FrameBuffer):
         super().__init__(memoryview(self._message)[1:], width_px, height_px, framebuf.MONO_VLSB)
 
     def start(self):
-        """Initialise and switch on, screen dark (figure 2 of the application note).
+        """Initialise and switch on, screen dark.
 
         Raises:
             OSError: ENODEV when no panel answers.
@@ -61,7 +61,7 @@ class SSD1306(framebuf.FrameBuffer):
             _SET_COM_PINS, 0x12 if height_px == 64 else 0x02,
             _SET_CONTRAST, 0xCF,
             _SET_PRECHARGE, 0xF1,
-            _SET_VCOMH, 0x40,
+            _SET_VCOMH, 0x30,
             _RESUME_FROM_RAM,
             _NORMAL,
         ):  # fmt: skip

@@ -7,7 +7,9 @@ from asyncio import core
 
 from net.clock import now_ms
 from pave_wire import coap_client, limits
-from pave_wire.errors import CoapError
+from pave_wire.coap_exchange import Response
+from pave_wire.coap_message import MAX_RETRANSMIT
+from pave_wire.errors import WireError
 
 
 class LinkError(OSError):
@@ -17,14 +19,14 @@ class LinkError(OSError):
 class CoapLink:
     """Requests to the gateway at `host`:`port` (UDP), one at a time."""
 
-    def __init__(self, host, port, max_retransmit=coap_client.MAX_RETRANSMIT):
+    def __init__(self, host, port, max_retransmit=MAX_RETRANSMIT):
         self._address = socket.getaddrinfo(host, port)[0][-1]
         self._client = coap_client.Client(_random_below, max_retransmit)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
 
     async def request(self, code, path, payload=b"", content_format=None):
-        """Send a confirmable request and return its `coap_client.Response`, whatever its code.
+        """Send a confirmable request and return its `coap_exchange.Response`, whatever its code.
 
         Raises:
             LinkError: no answer after all retransmissions, refused with a reset, or no network.
@@ -33,15 +35,15 @@ class CoapLink:
         try:
             client.request(code, path, self._address, now_ms(), payload, content_format)
             while True:
-                for data, address in client.datagrams_to_send():
+                for data, address in client.datagrams_to_send(now_ms()):
                     self._socket.sendto(data, address)
                 for event in await self._next_events():
-                    for data, address in client.datagrams_to_send():
+                    for data, address in client.datagrams_to_send(now_ms()):
                         self._socket.sendto(data, address)
-                    if isinstance(event, coap_client.Response):
+                    if isinstance(event, Response):
                         return event
                     raise LinkError("no answer from %s: %s" % (self._address, event.why))
-        except CoapError as error:
+        except WireError as error:
             raise LinkError(str(error))
         finally:
             client.cancel()

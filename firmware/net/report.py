@@ -2,19 +2,33 @@
 
 from net.clock import now_ms
 from net.coap_link import LinkError
-from pave_wire import coap, model
+from pave_wire import coap, limits, model
 
 
-async def deliver(outbox, device, link):
-    """POST batches of `outbox` until it is empty.
+async def deliver(outbox, device, link, persistent, save):
+    """POST batches of `outbox` until it is empty; `save()` keeps it after every change.
+
+    A batch that the gateway does not understand (4.00, 4.13) is sent again reading by reading, and the one that is
+    refused by itself is given up, so that it does not hold back what comes after it. An identity that is taken (4.09)
+    means that this device has been here before under another count: everything gets a new epoch.
 
     Raises:
-        LinkError: the gateway did not answer, or not with 2.04; everything unacknowledged is still in the outbox.
+        LinkError: the gateway did not answer, or not now; everything unacknowledged is still in the outbox.
     """
+    most = limits.READINGS_PER_PACK
     while len(outbox):
-        batch = outbox.batch(now_ms())
+        batch = outbox.batch(now_ms(), most)
         payload = model.pack_readings(device, batch)
         response = await link.request(coap.POST, model.PATH_READINGS, payload, model.CONTENT_FORMAT_SENML_CBOR)
-        if response.code != coap.CHANGED:
+        if response.code == coap.CHANGED:
+            outbox.acknowledged(batch)
+        elif response.code in (coap.BAD_REQUEST, coap.TOO_LARGE):
+            print("refused:", coap.code_text(response.code), response.payload)
+            if len(batch) == 1:
+                outbox.given_up(batch)
+            most = 1
+        elif response.code == coap.CONFLICT:
+            outbox.renumber(persistent.next_epoch())
+        else:
             raise LinkError("the gateway answered %s %r" % (coap.code_text(response.code), response.payload))
-        outbox.acknowledged(batch)
+        save()

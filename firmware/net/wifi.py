@@ -12,6 +12,11 @@ class WifiError(OSError):
     """No connection within CONNECT_TIMEOUT_MS."""
 
 
+def stop():
+    """Switch the radio off; ESP-IDF wants that before deep sleep."""
+    network.WLAN(network.STA_IF).active(False)
+
+
 async def connect(ssid, key):
     """Join the access point `ssid`, unless joined already.
 

@@ -1,45 +1,57 @@
-"""What outlives deep sleep: one CBOR value in RTC memory, and a count of crashes in a row.
+"""What outlives deep sleep, crashes and bites of the watchdog: one CBOR value in RTC memory, and a count of crashes.
 
-The value is written only on the way to sleep, so after a crash or a bite of the watchdog it is the one from before:
-`load` says so, and its owner must not give out again what may have been given out since. After
-FAILURES_BEFORE_COLD_START crashes in a row the value itself is suspect and is dropped.
+    byte 0      crashes in a row
+    bytes 1-4   CRC-32 of the rest, little-endian: RTC memory is not initialised at power-on, and a flipped bit in a
+                count of readings would give an identity twice
+    bytes 5-    the value
+
+Writing is a copy in memory: save after every change, before anything that others will see.
 """
+
+import struct
+from binascii import crc32
 
 import machine
 
-from app import limits
 from pave_wire import cbor
 from pave_wire.errors import WireError
 
 _RTC_BYTES = 2048  # ESP32-S3: MICROPY_HW_RTC_USER_MEM_MAX
+_HEAD_BYTES = 5
 
 
 def load():
-    """Return (value saved last, whether nothing ran since); the value is None after a power-on."""
+    """Return the value saved last, or None after a power-on."""
     memory = machine.RTC().memory()
-    if len(memory) < 2 or memory[0] >= limits.FAILURES_BEFORE_COLD_START:
-        return None, False
+    value = memory[_HEAD_BYTES:]
+    if len(memory) <= _HEAD_BYTES or struct.unpack("<I", memory[1:_HEAD_BYTES])[0] != crc32(value):
+        return None
     try:
-        return cbor.loads(memory[1:]), memory[0] == 0 and machine.reset_cause() == machine.DEEPSLEEP_RESET
+        return cbor.loads(value)
     except WireError:
-        return None, False
+        return None
 
 
 def save(value):
-    """Keep `value` (as `cbor.dumps` takes it) until the next power-on, and forget earlier crashes.
+    """Keep `value` (as `cbor.dumps` takes it) until the next power-on.
 
     Raises:
         ValueError: more than RTC memory holds.
     """
-    memory = b"\x00" + cbor.dumps(value)
-    if len(memory) > _RTC_BYTES:
-        raise ValueError("state of %d bytes; RTC memory holds %d" % (len(memory), _RTC_BYTES))
-    machine.RTC().memory(memory)
+    data = cbor.dumps(value)
+    if _HEAD_BYTES + len(data) > _RTC_BYTES:
+        raise ValueError("state of %d bytes; RTC memory holds %d" % (len(data), _RTC_BYTES - _HEAD_BYTES))
+    machine.RTC().memory(bytes((crashes(),)) + struct.pack("<I", crc32(data)) + data)
 
 
-def crashed():
-    """Count a crash; return how many there were in a row."""
-    memory = bytearray(machine.RTC().memory() or b"\x00")
-    memory[0] = min(255, memory[0] + 1)
-    machine.RTC().memory(memory)
-    return memory[0]
+def crashes():
+    """Return how often in a row the application has crashed."""
+    memory = machine.RTC().memory()
+    return memory[0] if len(memory) >= _HEAD_BYTES else 0
+
+
+def set_crashes(count):
+    """Say how often in a row the application has crashed; 0 when it is healthy."""
+    memory = machine.RTC().memory()
+    rest = memory[1:] if len(memory) >= _HEAD_BYTES else bytes(_HEAD_BYTES - 1)
+    machine.RTC().memory(bytes((min(255, count),)) + rest)

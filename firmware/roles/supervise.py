@@ -1,7 +1,7 @@
 """What runs last and catches everything: the role named in /config.json, and what happens when it fails.
 
 An exception never ends at a REPL at full current: the traceback goes to the console, the crash is counted in RTC
-memory, and the device sleeps, longer each time, before it starts again.
+memory, and the device sleeps, longer each time, before it starts again. A bite of the watchdog counts as a crash too.
 """
 
 import json
@@ -15,12 +15,19 @@ from roles import rtc_state
 
 def run(watchdog):
     """Run the device's role for ever; `watchdog` (machine.WDT) was started by boot.py."""
+    if machine.reset_cause() == machine.WDT_RESET:
+        rtc_state.set_crashes(rtc_state.crashes() + 1)
+    sleep_max_s = limits.SENSOR_CRASH_SLEEP_MAX_S
     try:
-        _role(_settings(), watchdog.feed).run()
+        settings = _settings()
+        role = _role(settings)
+        sleep_max_s = role.crash_sleep_max_s
+        role(settings, _board(settings), watchdog.feed).run()
     except Exception as error:
         sys.print_exception(error)
-    crashes = rtc_state.crashed()
-    machine.deepsleep(1000 * min(limits.CRASH_SLEEP_MAX_S, limits.CRASH_SLEEP_FIRST_S << (crashes - 1)))
+    crashes = rtc_state.crashes() + 1
+    rtc_state.set_crashes(crashes)
+    machine.deepsleep(1000 * min(sleep_max_s, limits.CRASH_SLEEP_FIRST_S << min(crashes - 1, 16)))
 
 
 def _settings():
@@ -28,14 +35,17 @@ def _settings():
         return json.load(file)
 
 
-def _role(settings, feed):
-    board = __import__("boards." + settings["board"], None, None, ("*",))
+def _board(settings):
+    return __import__("boards." + settings["board"], None, None, ("*",))
+
+
+def _role(settings):
     if settings["role"] == "presence":
         from roles.presence_sensor import PresenceSensor
 
-        return PresenceSensor(settings, board, feed)
+        return PresenceSensor
     if settings["role"] == "kiosk":
         from roles.kiosk_controller import KioskController
 
-        return KioskController(settings, board, feed)
+        return KioskController
     raise ValueError("role %r in /config.json; presence or kiosk" % settings["role"])

@@ -45,7 +45,7 @@ def test_arming_writes_offsets_and_threshold_while_the_interrupt_is_off():
     bus = Registers()
     LIS2MDL(bus).arm((140, 4, -286), 27)
     assert bus.writes == [
-        (0x63, b"\x00"),
+        (0x63, b"\xe6"),
         (0x45, struct.pack("<3h", 140, 4, -286)),
         (0x65, b"\x1b\x00"),
         (0x63, b"\xe7"),
@@ -55,4 +55,14 @@ def test_arming_writes_offsets_and_threshold_while_the_interrupt_is_off():
 def test_start_measures_continuously_and_lets_the_interrupt_see_corrected_data():
     bus = Registers()
     LIS2MDL(bus).start()
-    assert (bus.at[0x60], bus.at[0x61], bus.at[0x62]) == (0x90, 0x08, 0x50)
+    assert (bus.at[0x60], bus.at[0x61], bus.at[0x62]) == (0x90, 0x0B, 0x50)
+
+
+def test_a_chip_that_lost_its_registers_is_noticed():
+    bus = Registers()
+    magnetometer = LIS2MDL(bus)
+    assert not magnetometer.is_started()
+    magnetometer.start()
+    assert magnetometer.is_started()
+    bus.at[0x60] = 0x03
+    assert not magnetometer.is_started()

@@ -24,37 +24,39 @@ class Screen:
         pass
 
 
-def drawn(board, now_ms):
+def drawn(availability, now_ms):
     screen = Screen()
-    board.draw(screen, WIDTH_PX, now_ms)
+    kiosk.draw(availability.view(now_ms), screen, WIDTH_PX)
     return screen.texts
 
 
+def heard(now_ms=0, **changes):
+    availability = kiosk.Availability()
+    availability.heard(dict(COUNTS, **changes), now_ms)
+    return availability
+
+
 def test_before_the_first_answer_the_screen_says_that_it_waits():
-    assert "en attente..." in drawn(kiosk.Board(), 0)
+    assert "en attente..." in drawn(kiosk.Availability(), 0)
 
 
 def test_the_screen_shows_free_and_total_of_each_kind():
-    board = kiosk.Board()
-    assert board.heard(COUNTS, 0)
-    texts = drawn(board, 1000)
+    texts = drawn(heard(), 1000)
     for text in ("Livraison", "12/24", "Taxi", "3/12", "GIG-GIC", "7/14"):
         assert text in texts
-    assert board.free() == 22
+    assert heard().free() == 22
 
 
-def test_an_unchanged_answer_needs_no_new_reading():
-    board = kiosk.Board()
-    board.heard(COUNTS, 0)
-    assert not board.heard(dict(COUNTS), 1)
-    assert board.heard(dict(COUNTS, taxi=(2, 12)), 2)
+def test_the_view_changes_only_with_what_is_seen():
+    assert heard(now_ms=0).view(100) == heard(now_ms=50).view(200)
+    assert heard().view(0) != heard(taxi=(2, 12)).view(0)
+    assert heard().view(0) != heard().view(kiosk.STALE_S * 1000)
 
 
 def test_stale_counts_are_shown_with_their_age():
-    board = kiosk.Board()
-    board.heard(COUNTS, 1000)
+    availability = heard(now_ms=1000)
     fresh_until_ms = 1000 + kiosk.STALE_S * 1000
-    assert not any("il y a" in text for text in drawn(board, fresh_until_ms - 1))
-    assert "il y a 30 s" in drawn(board, fresh_until_ms)
-    assert "il y a 5 min" in drawn(board, 1000 + 300_000)
-    assert "12/24" in drawn(board, 1000 + 300_000)
+    assert not any("il y a" in text for text in drawn(availability, fresh_until_ms - 1))
+    assert "il y a 30 s" in drawn(availability, fresh_until_ms)
+    assert "il y a 5 min" in drawn(availability, 1000 + 300_000)
+    assert "12/24" in drawn(availability, 1000 + 300_000)

@@ -46,20 +46,30 @@ def test_the_state_survives_sleep_as_cbor_and_fits_rtc_memory():
     outbox = Outbox(DEVICE, 65535, next_seq=4000000000)
     for n in range(limits.OUTBOX_READINGS + 1):
         outbox.add(CHANGE, 800000000000 + n)
-    state = {"outbox": outbox.state(), "baseline": (-400, 400, 400), "occupied": True, "since_ms": 800000000000}
+    state = {"outbox": outbox.state(), "baseline": (-400, 400, 400), "kept_baseline": (-400, 400, 400)}
+    state.update({"occupied": True, "first_report": False, "since_ms": 800000000000, "heartbeat_ms": 800000000000})
+    state.update({"failed_attempts": 9, "fault": "magnetometer"})
     stored = cbor.dumps(state)
-    assert len(stored) < 2048 - 64
-    restored = Outbox.restored(DEVICE, cbor.loads(stored)["outbox"])
+    assert len(stored) < 2048 - 5  # what roles.rtc_state has room for
+    restored = Outbox(DEVICE, *cbor.loads(stored)["outbox"])
     assert [r.identity for r in restored.batch(0)] == [r.identity for r in outbox.batch(0)]
     assert restored.dropped == 1
     restored.add(CHANGE, 0)
     assert restored.state()[2][-1][0] == 4000000000 + limits.OUTBOX_READINGS + 1
 
 
-def test_after_a_crash_no_seq_is_given_twice():
+def test_a_refused_reading_is_given_up_and_counted():
     outbox = Outbox(DEVICE, 7)
-    state = outbox.state()
-    outbox.add(CHANGE, 0)  # sent, and then the device crashed before it could save
-    restored = Outbox.restored(DEVICE, state)
-    restored.skip(limits.SEQ_PER_WAKE_MAX)
-    assert restored.add(CHANGE, 0) == limits.SEQ_PER_WAKE_MAX
+    outbox.add(CHANGE, 0)
+    outbox.add(HEARTBEAT, 1)
+    outbox.given_up(outbox.batch(2, most=1))
+    assert [reading.seq for reading in outbox.batch(2)] == [1] and outbox.dropped == 1
+
+
+def test_under_a_fresh_epoch_everything_has_a_new_identity():
+    outbox = Outbox(DEVICE, 7, next_seq=40)
+    outbox.add(CHANGE, 0)
+    outbox.add(HEARTBEAT, 1)
+    outbox.renumber(8)
+    assert [reading.identity for reading in outbox.batch(2)] == [DEVICE + ":8:0", DEVICE + ":8:1"]
+    assert outbox.add(CHANGE, 2) == 2

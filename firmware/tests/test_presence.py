@@ -77,14 +77,51 @@ def test_between_the_thresholds_the_earlier_verdict_stands():
     assert not settle(detector, halfway).changed
 
 
-def test_the_baseline_follows_drift_only_while_the_bay_is_empty():
-    detector = commissioned()
-    for step in range(60):
-        verdict = settle(detector, (EMPTY[0] + step, EMPTY[1], EMPTY[2]))
-        assert not verdict.occupied
+def test_slow_drift_is_followed_as_the_device_sees_it_and_only_while_the_bay_is_empty():
+    """The device looks again when the field has left what it watches by WAKE_LSB on an axis."""
+    for sign in (1, -1):
+        detector = commissioned()
+        watch = detector.baseline
+        for step in range(400):
+            field_now = (EMPTY[0] + sign * step, EMPTY[1], EMPTY[2] + sign * step)
+            if max(abs(f - w) for f, w in zip(field_now, watch)) > presence.WAKE_LSB:
+                verdict = settle(detector, field_now)
+                assert not verdict.occupied, step
+                watch = verdict.watch
     drifted = detector.baseline
     settle(detector, CAR)
     assert detector.baseline == drifted
+
+
+def test_noise_alone_does_not_move_the_baseline():
+    detector = commissioned()
+    for start in range(200):
+        for at in range(presence.SETTLE_SAMPLES):
+            detector.sample(field(EMPTY, start * 3 + at))
+    assert max(abs(b - e) for b, e in zip(detector.baseline, EMPTY)) <= 1
+
+
+def test_no_vehicle_arrives_in_steps_too_small_to_wake_for():
+    detector = commissioned()
+    near = (EMPTY[0] + 28, EMPTY[1] + 28, EMPTY[2] + 28)
+    verdict = settle(detector, near)
+    assert not verdict.occupied
+    over = tuple(w + presence.OCCUPIED_LSB / 3**0.5 for w in verdict.watch)
+    assert max(abs(o - w) for o, w in zip(over, verdict.watch)) > presence.WAKE_LSB
+    assert verdict.watch == detector.baseline
+
+
+def test_an_occupied_bay_is_watched_from_the_field_with_the_vehicle():
+    detector = commissioned()
+    assert presence.distance(settle(detector, CAR).watch, CAR) < 4
+
+
+def test_no_baseline_is_learnt_from_a_field_that_moves_or_cannot_be_the_earths():
+    for base, shake in ((EMPTY, 20), ((0, 0, 0), 0), ((3000, 0, 0), 0)):
+        detector = Detector()
+        for at in range(presence.RESTLESS_SAMPLES + 10):
+            assert detector.sample((base[0] + (shake if at % 2 else -shake), base[1], base[2])) is None
+        assert detector.baseline is None
 
 
 def test_a_lost_baseline_is_not_learned_from_a_parked_car():
