@@ -28,11 +28,14 @@ def _endpoint(text: str) -> str:
 
 
 def _topic(text: str) -> str:
-    for _, field, _, _ in string.Formatter().parse(text):
+    for _, field, spec, conversion in string.Formatter().parse(text):
         if field is not None and field not in TOPIC_FIELDS:
             raise ValueError(f"{{{field}}} is not known; use {', '.join(TOPIC_FIELDS)}")
-    if not text or "+" in text or "#" in text:
-        raise ValueError("a topic to publish to has no wildcard (+, #) and is not empty")
+        if spec or conversion:
+            raise ValueError(f"{{{field}}} takes no conversion (!) and no format (:); write {{{field}}} alone")
+    topic = text.format(**dict.fromkeys(TOPIC_FIELDS, "x"))  # what it will be like
+    if not topic or any(banned in topic for banned in "+#\0"):  # MQTT 5, 4.7.1 and 4.7.3
+        raise ValueError("a topic to publish to has no wildcard (+, #), no NUL and is not empty")
     return text
 
 

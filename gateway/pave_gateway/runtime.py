@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
+from typing import Any
 
 from pave_gateway.api.app import Served, create_app
 from pave_gateway.api.events import EventHub
@@ -26,6 +27,7 @@ from pave_gateway.core.committer import Committer
 from pave_gateway.core.ingest import Ingest
 from pave_gateway.core.places import Place
 from pave_gateway.ingress import coap_server
+from pave_gateway.log import LimitedLog
 from pave_gateway.ports import tcp_listener, udp_port
 from pave_gateway.sinks.engine import SinkEngine
 from pave_gateway.sinks.mqtt import MqttSink
@@ -65,6 +67,8 @@ class Runtime:
         self._clock_ms = clock_ms
         self._monotonic = monotonic
         self._random = source or random.Random()
+        self._limited = LimitedLog(_log, monotonic)
+        self._coap: coap_server.CoapServer | None = None  # the last to come up
 
     async def start(self) -> Addresses:
         """Start everything; return when devices can report.
@@ -74,6 +78,7 @@ class Runtime:
         """
         coap_host, coap_port = parse_endpoint(self._config.listen.coap)
         http_host, http_port = parse_endpoint(self._config.listen.http)
+        asyncio.get_running_loop().set_exception_handler(self._unexpected)
         coap_server.check_security(coap_host, self._config.coap.insecure)
         async with AsyncExitStack() as stack:
             coap_port = udp_port(coap_host, coap_port)
@@ -91,6 +96,11 @@ class Runtime:
             self._running = stack.pop_all()
         return Addresses(_join(coap_host, coap_port), _join(http_host, http_port))
 
+    def _unexpected(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Log what a callback raised, limited by its kind: bytes from the network can make a library do that."""
+        error = context.get("exception")
+        self._limited.warning(f"callback {type(error).__name__}", f"{context['message']}: {error!r}")
+
     async def stop(self) -> None:
         """Stop everything within some seconds; what was acknowledged is on disk."""
         await self._running.aclose()
@@ -103,13 +113,19 @@ class Runtime:
         stack.push_async_callback(committer.close, limits.COMMIT_WAIT_AT_STOP_S)
         self._reader = stack.enter_context(closing(JournalReader(self._config.journal.path)))
         self._bays = Bays(places)
-        for batch in self._reader.all():
-            self._bays.apply(batch)
         self._engines = [self._engine(sink, by_device, committer) for sink in self._config.sink]
-        listeners = [self._bays.apply, *(engine.wake for engine in self._engines)]
+        self._replay()
+        listeners = [*(engine.wake for engine in self._engines), self._bays.apply]
         self._ingest = Ingest(by_device, committer, listeners)
         self._hub = EventHub(self._bays, self._clock_ms)
         _log.info("journal %s: %d readings, %d devices", self._config.journal.path, self._bays.position, len(places))
+
+    def _replay(self) -> None:
+        """Give the bays and the sinks the state they had when the log ended."""
+        for batch in self._reader.all():
+            self._bays.apply(batch)
+            for engine in self._engines:
+                engine.replay(batch)
 
     def _engine(self, sink: MqttConfig, by_device: dict[str, Place], committer: Committer) -> SinkEngine:
         mqtt = MqttSink(self._config.site.id, by_device, sink.host, sink.port, sink.version, sink.topic)
@@ -128,7 +144,7 @@ class Runtime:
             sinks=self._engines,
             hub=self._hub,
             clock_ms=self._clock_ms,
-            coap_answers=lambda: self._coap.answers,
+            coap_answers=lambda: self._coap.answers if self._coap else {},
         )
 
     def _start_sinks(self, stack: AsyncExitStack) -> None:

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import httpx
 import pytest
-from gateway_support import BAY, TAXI, coap_client, config_in, reading, running
+from gateway_support import BAY, TAXI, coap_client, config_in, free_port, reading, running, site_file
 
 from pave_gateway.api.events import EventHub
+from pave_gateway.config import load
 from pave_gateway.console import page
 from pave_gateway.console.street_map import MARK_GAP, draw
 from pave_gateway.core import limits
 from pave_gateway.core.bays import Bays
 from pave_gateway.core.committer import ReadingRow, StoredReading
 from pave_gateway.core.places import Place
+from pave_gateway.ingress import coap_server
 from pave_wire import model
 
 NOW_MS = 1795414323120
@@ -97,6 +99,48 @@ async def test_events_begin_with_a_snapshot_and_go_on_with_changes(site):
         assert json.loads((await anext(lines)).removeprefix("data: "))["id"] == "lab-t-01"
 
 
+async def test_viewers_that_come_at_once_get_no_more_than_the_places_there_are_and_leave_them_free(site, monkeypatch):
+    monkeypatch.setattr(limits, "EVENT_CLIENTS", 3)
+    client, _ = site
+    for _ in range(2):  # the second time on the places that the first has left
+        statuses = await asyncio.gather(*(status_of_viewer(client) for _ in range(12)))
+        assert sorted(statuses) == [200] * 3 + [503] * 9
+        await until_free(client)
+
+
+async def status_of_viewer(client: httpx.AsyncClient) -> int:
+    async with client.stream("GET", "/events") as response:
+        await asyncio.sleep(0.5)  # the others come meanwhile
+        return response.status_code
+
+
+async def until_free(client: httpx.AsyncClient) -> None:
+    """Return once a viewer finds a place: the server hears a little later that the others have left."""
+    async with asyncio.timeout(5):
+        while True:
+            async with client.stream("GET", "/events") as response:
+                if response.status_code == 200:
+                    break
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(0.5)
+
+
+async def test_the_counters_are_served_while_coap_is_still_coming_up(tmp_path, monkeypatch):
+    config = load(site_file(tmp_path), [f"listen.http=127.0.0.1:{free_port()}"])
+    begun = []
+    start = coap_server.start
+
+    async def start_late(*arguments):
+        async with httpx.AsyncClient(trust_env=False) as client:
+            begun.append(await client.get(f"http://{config.listen.http}/stats"))
+        return await start(*arguments)
+
+    monkeypatch.setattr(coap_server, "start", start_late)
+    async with running(config):
+        assert begun[0].status_code == 200
+        assert begun[0].json()["since_start"]["coap_answers"] == {}
+
+
 async def test_the_counters_and_the_health_are_served(site):
     client, change = site
     await change(BAY, False)
@@ -161,7 +205,7 @@ def flip(bays: Bays, seq: int) -> None:
 
 async def test_a_client_that_does_not_keep_up_is_cut_off_and_costs_nothing_more():
     bays, hub = hub_with_bay()
-    stream = hub.stream()
+    stream = hub.open()
     await anext(stream)
     for seq in range(limits.EVENTS_QUEUED_PER_CLIENT + 1):
         flip(bays, seq)
@@ -170,19 +214,21 @@ async def test_a_client_that_does_not_keep_up_is_cut_off_and_costs_nothing_more(
 
 
 async def test_a_client_that_leaves_is_forgotten():
-    _, hub = hub_with_bay()
-    stream = hub.stream()
+    bays, hub = hub_with_bay()
+    stream = hub.open()
     await anext(stream)
     assert hub.clients == 1
-    await stream.aclose()
+    stream.close()
     assert hub.clients == 0
+    flip(bays, 1)
 
 
-async def test_viewers_are_bounded():
+async def test_viewers_are_bounded_before_any_of_them_reads():
     _, hub = hub_with_bay()
-    streams = [hub.stream() for _ in range(limits.EVENT_CLIENTS)]
+    streams = [hub.open() for _ in range(limits.EVENT_CLIENTS)]
+    assert None not in streams
+    assert hub.open() is None
     for stream in streams:
         await anext(stream)
-    assert hub.is_full
     hub.close()
     assert [await asyncio.wait_for(anext(stream, None), 1) for stream in streams] == [None] * limits.EVENT_CLIENTS

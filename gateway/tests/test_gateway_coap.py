@@ -66,6 +66,24 @@ async def test_a_repeated_pack_is_acknowledged_again_and_stored_once(gateway, tm
     assert (counters["acknowledged"], counters["stored"], counters["repeated"]) == (3, 1, 2)
 
 
+async def test_other_values_under_a_used_identity_are_answered_4_09_stored_nowhere_and_logged_once(
+    gateway, tmp_path, caplog
+):
+    async with coap_client() as post:
+        await post(gateway.coap, pack(reading(seq=1, occupied=True)))
+        for _ in range(3):
+            response = await post(gateway.coap, pack(reading(seq=0), reading(seq=1, occupied=False), reading(seq=2)))
+            assert (str(response.code)[:4], int(response.code)) == ("4.09", 0x89)
+            assert problem_in(response)[-1] == "Conflict"
+            assert f"{BAY}:1:1 is in use" in problem_in(response)[-2]
+        again = await post(gateway.coap, pack(reading(seq=0, epoch=2), reading(seq=1, epoch=2, occupied=False)))
+    assert str(again.code)[:4] == "2.04"
+    assert stored(tmp_path) == [f"{BAY}:1:1", f"{BAY}:2:0", f"{BAY}:2:1"]
+    assert (await stats(gateway))["since_start"]["refused"]["conflict"] == 9
+    lines = [record for record in caplog.records if "Conflict" in record.getMessage()]
+    assert [record.levelname for record in lines] == ["WARNING"]
+
+
 @pytest.mark.parametrize(
     ("payload", "content_format", "code", "title"),
     [

@@ -81,6 +81,31 @@ def test_a_topic_with_an_unknown_field_or_a_wildcard_is_refused(tmp_path):
     assert "no wildcard" in error_of(path, "sink.city.topic=pave/#")
 
 
+@pytest.mark.parametrize(
+    ("topic", "expected"),
+    [
+        ("pave/{site!q}", "{site} takes no conversion"),
+        ("pave/{site!r}", "{site} takes no conversion"),
+        ("pave/{site:d}", "{site} takes no conversion"),
+        ("pave/{site:{foo}}", "{site} takes no conversion"),
+        ("pave/{site.id}", "{site.id} is not known"),
+        ("pave/{}", "{} is not known"),
+        ("pave/{site", "will not do"),
+        ("pave/{site}/\\u0000", "no NUL"),
+        ("", "not empty"),
+    ],
+)
+def test_a_topic_that_could_not_be_made_or_sent_fails_check_config(tmp_path, topic, expected):
+    path = changed(tmp_path, 'version = "5"', f'topic = "{topic}"')
+    result = CliRunner().invoke(app, ["check-config", "--site", str(path)])
+    assert result.exit_code == 2
+    assert expected in result.output
+
+
+def test_a_topic_may_have_literal_braces(tmp_path):
+    assert load(changed(tmp_path, 'version = "5"', 'topic = "{{pave}}/{site}"')).sink[0].topic == "{{pave}}/{site}"
+
+
 def test_overrides_reach_tables_and_sinks_by_name_and_are_converted(tmp_path):
     path = site_file(tmp_path, mqtt_sink(1883))
     config = load(path, ["sink.city.port=1884", "sink.city.version=3.1.1", "coap.insecure=false", "journal.path=x/y"])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pave_gateway.core.bays import Bay, Bays
-from pave_gateway.core.committer import CommitFailed, Committed, CommitterBusy, StoredReading
+from pave_gateway.core.committer import CommitFailed, Committed, CommitterBusy, Conflicted, StoredReading
 from pave_gateway.core.ingest import Accepted, Ingest, Refusal, Refused
 from pave_gateway.core.places import Place
 
@@ -43,6 +43,10 @@ class HandCommitter:
             self._position += 1
             stored.append(StoredReading(self._position, item))
         done(Committed(tuple(stored)))
+
+    def conflict(self) -> None:
+        rows, done = self.waiting.pop(0)
+        done(Conflicted(rows[0].identity))
 
     def fail(self) -> None:
         self.waiting.pop(0)[1](CommitFailed("disk full"))
@@ -90,6 +94,33 @@ def test_a_failed_commit_is_never_acknowledged_and_the_next_one_may_succeed(comm
     committer.commit()
     assert verdicts[1] == Accepted(repeated=0)
     assert ingest.storage_error == ""
+
+
+def test_a_conflict_is_refused_with_the_identity_and_counted_and_tells_nothing_of_the_disk(committer):
+    verdicts, heard = [], []
+    ingest = ingest_with(committer, [heard.append])
+    ingest.storage_error = "disk full"
+    ingest.offer([reading(), reading(seq=2)], 0, verdicts.append)
+    committer.conflict()
+    assert verdicts[0].why is Refusal.CONFLICT
+    assert f"{BAY}:1:1" in verdicts[0].detail
+    assert (ingest.counters.refused["conflict"], ingest.counters.acknowledged, ingest.in_flight) == (2, 0, 0)
+    assert heard == []
+    assert ingest.storage_error == "disk full"
+
+
+def test_a_listener_that_fails_hides_a_commit_neither_from_the_others_nor_from_the_device(committer, caplog):
+    def broken(stored):
+        raise RuntimeError("a defect")
+
+    heard = []
+    ingest = ingest_with(committer, [broken, heard.append])
+    verdicts = []
+    ingest.offer([reading()], 0, verdicts.append)
+    committer.commit()
+    assert len(heard) == 1
+    assert verdicts == [Accepted(repeated=0)]
+    assert "a defect" in caplog.text
 
 
 def test_an_unknown_device_is_refused_and_nothing_is_submitted(committer):
@@ -197,3 +228,10 @@ def test_any_order_of_arrival_ends_in_the_same_occupancy():
         bays = Bays(PLACES)
         bays.apply(log_of(*random.Random(seed).sample(rows, len(rows))))
         assert (state_of(bays)[0][0], state_of(bays)[0][4]) == (True, 19)
+
+
+def test_a_kiosk_cannot_say_that_a_bay_is_occupied(committer):
+    verdicts = []
+    ingest_with(committer).offer([reading(KIOSK)], 1000, verdicts.append)
+    assert isinstance(verdicts[0], Refused) and verdicts[0].why is Refusal.FOREIGN_VALUE
+    assert committer.waiting == []

@@ -1,6 +1,7 @@
 """SIGKILL at random moments under load: what a device saw acknowledged is in the journal.
 
-The negative control proves that the harness sees a loss.
+Every COMMIT takes 20 ms, on any machine. The negative control, which differs only in answering before it, proves that
+the harness sees a loss.
 
 Power loss and every sync boundary are another campaign; here the kernel keeps the pages and the process dies.
 """
@@ -22,14 +23,16 @@ OUTSTANDING = 16
 
 
 async def test_whatever_the_moment_of_a_kill_no_acknowledged_reading_is_lost(tmp_path):
-    acknowledged = await kill_again_and_again(tmp_path, "threaded", seed=11)
+    acknowledged = await kill_again_and_again(tmp_path, "honest", seed=11)
     assert len(acknowledged) > 20 * KILLS
     assert acknowledged - in_journal(tmp_path) == set()
 
 
 async def test_a_gateway_that_acknowledges_before_it_commits_is_caught_by_the_same_harness(tmp_path):
-    acknowledged = await kill_again_and_again(tmp_path, "eager", seed=11)
-    assert acknowledged - in_journal(tmp_path) != set()
+    acknowledged = await kill_again_and_again(tmp_path, "early", seed=11)
+    stored = in_journal(tmp_path)
+    assert acknowledged - stored != set()
+    assert len(acknowledged & stored) > len(acknowledged) / 2  # it does store; only the last moment is lost
 
 
 def in_journal(folder: Path) -> set[str]:
@@ -48,11 +51,11 @@ async def kill_again_and_again(folder: Path, committer: str, seed: int) -> set[s
         process, addresses = await asyncio.to_thread(
             start_gateway, [str(site), committer], TESTS / "killable_gateway.py"
         )
-        async with coap_client() as post:
+        async with contextlib.AsyncExitStack() as stack:
+            # one endpoint each: an endpoint has one request outstanding with its peer (NSTART, RFC 7252, 4.7)
+            posts = [await stack.enter_async_context(coap_client()) for _ in range(OUTSTANDING)]
             seqs = itertools.count()
-            devices = [
-                asyncio.create_task(report(post, addresses.coap, epoch, seqs, acknowledged)) for _ in range(OUTSTANDING)
-            ]
+            devices = [asyncio.create_task(report(post, addresses.coap, epoch, seqs, acknowledged)) for post in posts]
             await asyncio.sleep(0.1 + 0.3 * source.random())
             process.send_signal(signal.SIGKILL)
             process.wait(10)

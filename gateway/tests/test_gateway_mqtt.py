@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import json
+import random
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,17 @@ from gateway_support import (
     until,
     wait_for_port,
 )
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
 
+from pave_gateway.config import Config
 from pave_gateway.core import limits
 from pave_gateway.core.committer import ReadingRow, StoredReading
 from pave_gateway.core.places import Place
-from pave_gateway.sinks.engine import Delivered, Rejected, Retry
+from pave_gateway.sinks.engine import Delivered, Rejected, Retry, SinkEngine
 from pave_gateway.sinks.mqtt import MqttSink
-from pave_gateway.store.journal import Journal
+from pave_gateway.store.inline import InlineCommitter
+from pave_gateway.store.journal import Journal, JournalReader
 from pave_wire import model
 
 PLACES = {BAY: Place("lab-l-01", "delivery", "Rue de Bercy", 48.8, 2.3, BAY)}
@@ -92,6 +97,122 @@ async def test_a_broker_that_accepts_and_says_nothing_is_given_up_and_leaves_no_
 
 def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+class ScriptedClient:
+    """Stands in for the connection: a broker that answers each identity as the script says, and the rest with success.
+
+    A publication is answered only when everything that can be published without an answer has been.
+    """
+
+    max_in_flight = 64
+
+    def __init__(self, codes: dict[str, int]) -> None:
+        self._codes = codes
+        self.published: list[str] = []
+        self.most_in_flight = 0
+        self._in_flight = 0
+
+    async def publish_confirmed(self, topic, payload, retain, identity) -> ReasonCode:
+        self.published.append(identity)
+        self._in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self._in_flight)
+        await asyncio.sleep(0.01)
+        self._in_flight -= 1
+        return ReasonCode(PacketTypes.PUBACK, identifier=self._codes.get(identity, 0))
+
+    async def __aexit__(self, *exc) -> None:
+        pass
+
+
+QUOTA_EXCEEDED = 0x97
+
+
+def scripted(codes: dict[str, int]) -> tuple[MqttSink, ScriptedClient]:
+    sink, client = sink_with(), ScriptedClient(codes)
+    sink._client = client
+    return sink, client
+
+
+async def test_no_row_is_published_before_an_earlier_one_of_its_topic_that_the_broker_did_not_take():
+    sink, client = scripted({f"{BAY}:1:2": QUOTA_EXCEEDED})
+    verdicts = await sink.deliver([stored_at_1(row(seq=seq)) for seq in range(1, 6)])
+    assert client.published == [f"{BAY}:1:1", f"{BAY}:1:2"]
+    assert [type(verdict) for verdict in verdicts] == [Delivered, Retry, Retry, Retry, Retry]
+    assert "0x97" in verdicts[4].reason
+
+
+async def test_topics_do_not_wait_for_each_other_and_keep_the_order_of_the_log():
+    sink, client = scripted({})
+    rows = [row(f"{number:016x}", seq=seq) for seq in (1, 2) for number in range(20)]
+    verdicts = await sink.deliver([stored_at_1(item) for item in rows])
+    assert verdicts == [Delivered()] * 40
+    assert client.most_in_flight == 20
+    assert client.published == [item.identity for item in rows]
+
+
+async def test_in_flight_is_bounded_by_what_the_broker_takes():
+    sink, client = scripted({})
+    client.max_in_flight = 7
+    await sink.deliver([stored_at_1(row(f"{number:016x}")) for number in range(30)])
+    assert client.most_in_flight == 7
+
+
+async def test_what_is_behind_a_failure_is_not_published_and_what_is_before_it_stays_delivered():
+    sink, client = scripted({f"{4:016x}:1:1": QUOTA_EXCEEDED})
+    client.max_in_flight = 8
+    verdicts = await sink.deliver([stored_at_1(row(f"{number:016x}")) for number in range(100)])
+    assert verdicts[:4] == [Delivered()] * 4
+    assert all(isinstance(verdict, Retry) for verdict in [verdicts[4], *verdicts[20:]])
+    assert len(client.published) <= 16
+
+
+async def test_a_row_refused_for_good_does_not_hold_back_its_topic():
+    sink, _ = scripted({f"{BAY}:1:1": 0x99})
+    verdicts = await sink.deliver([stored_at_1(row(seq=seq)) for seq in (1, 2)])
+    assert [type(verdict) for verdict in verdicts] == [Rejected, Delivered]
+
+
+@contextlib.asynccontextmanager
+async def falls_silent() -> AsyncIterator[int]:
+    """Serve the port of a broker that accepts a connection and then never says another word."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"\x20\x02\x00\x00")  # CONNACK of MQTT 3.1.1
+        while await reader.read(65536):
+            pass
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def test_a_broker_that_falls_silent_costs_one_time_out_however_long_the_batch_and_fails_at_once(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(limits, "MQTT_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(limits, "MQTT_IN_FLIGHT", 8)
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.write([[row(f"{number:016x}") for number in range(40)]])
+    reader = JournalReader(tmp_path / "journal.sqlite")
+    backed_off = asyncio.Event()
+
+    async def sleep(delay_s: float) -> None:
+        backed_off.set()
+        await asyncio.sleep(3600)
+
+    async with falls_silent() as port:
+        sink = sink_with(port, "3.1.1")
+        engine = SinkEngine("city", sink, reader, InlineCommitter(journal), 0, random.Random(1), sleep)
+        task = asyncio.create_task(engine.run())
+        begun_s = time.monotonic()
+        await asyncio.wait_for(backed_off.wait(), 20)
+        assert time.monotonic() - begun_s < 3.0  # 40 rows, 8 at a time, would be 5 time-outs
+        assert engine.failing
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 class Mosquitto:
@@ -170,10 +291,10 @@ async def test_readings_arrive_in_order_over_mqtt_5_with_their_identity_as_user_
     subscriber = await subscribed(broker, tmp_path, "5")
     with stopping(subscriber, broker):
         config = config_in(tmp_path, mqtt_sink(broker.port))
-        async with running(config) as (_, gateway), coap_client() as post:
+        async with running(config) as (runtime, gateway), coap_client() as post:
             for seq in range(1, 31):
                 await post(gateway.coap, model.pack_readings(BAY, [reading(seq=seq)]))
-            await until(lambda: len(subscriber.messages()) >= 30)
+            await until(lambda: len(subscriber.messages()) >= 30 and runtime._engines[0].cursor == 30)
             assert (await stats(gateway))["sinks"]["city"]["backlog"] == 0
         messages = subscriber.messages()
     assert [payload["seq"] for _, _, payload in messages] == list(range(1, 31))
@@ -193,6 +314,25 @@ async def test_the_state_of_a_bay_is_retained_and_an_older_one_does_not_replace_
             await until(subscriber.messages)
             assert subscriber.identities() == [f"{BAY}:1:2"]
     assert verdicts == [Delivered(), Delivered()]
+
+
+@pytest.mark.server
+async def test_after_a_restart_an_older_state_does_not_replace_the_retained_one_either(tmp_path):
+    broker = Mosquitto(tmp_path)
+    with stopping(broker):
+        config = config_in(tmp_path, mqtt_sink(broker.port))
+        await deliver_through_a_new_gateway(config, seq=2)
+        await deliver_through_a_new_gateway(config, seq=1)  # late
+        subscriber = await subscribed(broker, tmp_path, "5")
+        with stopping(subscriber):
+            await until(subscriber.messages)
+            assert subscriber.identities() == [f"{BAY}:1:2"]
+
+
+async def deliver_through_a_new_gateway(config: Config, seq: int) -> None:
+    async with running(config) as (runtime, gateway), coap_client() as post:
+        await post(gateway.coap, model.pack_readings(BAY, [reading(seq=seq)]))
+        await until(lambda: runtime._engines[0].cursor == runtime._reader.last_position() > 0)
 
 
 @pytest.mark.server

@@ -18,7 +18,11 @@ class Script:
     def __init__(self, *answers) -> None:
         self.answers = list(answers)
         self.received: list[list[int]] = []
+        self.recalled: list[int] = []
         self.closed = False
+
+    def recall(self, delivered) -> None:
+        self.recalled += [item.row.seq for item in delivered]
 
     async def deliver(self, batch):
         self.received.append([item.row.seq for item in batch])
@@ -58,6 +62,14 @@ async def test_the_cursor_on_disk_follows_what_was_accepted(path):
     assert await bench.engine.step()
     assert bench.reader.cursor("city") == bench.engine.cursor == 3
     assert not await bench.engine.step()
+
+
+async def test_at_the_start_a_sink_hears_of_the_log_up_to_its_cursor_and_no_further(path):
+    sink = Script()
+    bench = Bench(path, 3, sink)
+    bench.engine.cursor = 2
+    bench.engine.replay(bench.reader.after(0, 9))
+    assert sink.recalled == [1, 2]
 
 
 async def test_nothing_accepted_moves_nothing_and_the_same_rows_come_again(path):

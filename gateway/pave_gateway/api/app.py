@@ -7,8 +7,9 @@ from typing import Annotated, Any, Protocol
 from fastapi import FastAPI, Header, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
-from pave_gateway.api.events import EventHub
+from pave_gateway.api.events import EventHub, EventStream
 from pave_gateway.api.features import etag, feature_collection
 from pave_gateway.console.page import STATIC, Page
 from pave_gateway.core.bays import Bays
@@ -91,9 +92,24 @@ def _add_console(app: FastAPI, served: Served) -> None:
     @app.get("/events")
     async def events() -> Response:  # pyright: ignore[reportUnusedFunction]
         """Server-sent events: one `snapshot` of all bays, then a `change` per bay that fills or empties."""
-        if served.hub.is_full:
+        stream = served.hub.open()
+        if stream is None:
             return JSONResponse({"detail": "too many viewers; try again later"}, 503, {"Retry-After": "10"})
-        return StreamingResponse(served.hub.stream(), media_type="text/event-stream", headers=_NO_CACHE)
+        return _Events(stream)
+
+
+class _Events(StreamingResponse):
+    """Gives the viewer's place back also when it left before its first event."""
+
+    def __init__(self, stream: EventStream) -> None:
+        super().__init__(stream, media_type="text/event-stream", headers=_NO_CACHE)
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._stream.close()
 
 
 def _add_open_data(app: FastAPI, served: Served) -> None:

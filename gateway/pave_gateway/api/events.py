@@ -6,7 +6,7 @@ snapshot.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 from pave_gateway.api.features import bay_properties
@@ -14,6 +14,26 @@ from pave_gateway.core import limits
 from pave_gateway.core.bays import Bay, Bays
 
 _END = ""
+
+
+class EventStream:
+    """The text of events for one client, until it is cut off. Iterate it once; `close` it whatever happens."""
+
+    def __init__(self, queue: "asyncio.Queue[str]", close: Callable[[], None]) -> None:
+        """Made by `EventHub.open`."""
+        self._queue = queue
+        self.close = close
+
+    def __aiter__(self) -> "EventStream":
+        return self
+
+    async def __anext__(self) -> str:
+        """Return the next event, or a comment that keeps the connection open."""
+        text = await _next(self._queue)
+        if text == _END:
+            self.close()
+            raise StopAsyncIteration
+        return text
 
 
 class EventHub:
@@ -28,11 +48,6 @@ class EventHub:
         bays.subscribe(self._changed)
 
     @property
-    def is_full(self) -> bool:
-        """Whether no further client can be served."""
-        return self.clients >= limits.EVENT_CLIENTS
-
-    @property
     def clients(self) -> int:
         """How many clients are served."""
         return len(self._clients)
@@ -42,17 +57,21 @@ class EventHub:
         for number in list(self._clients):
             self._cut_off(number)
 
-    async def stream(self) -> AsyncIterator[str]:
-        """Yield the text of events for one client, until it is cut off."""
+    def open(self) -> EventStream | None:
+        """Return the events for one more client, a snapshot first; None when there are as many as can be served.
+
+        The place is taken here and now, not when the client reads: `EventStream.close` gives it back.
+        """
+        if self.clients >= limits.EVENT_CLIENTS:
+            return None
         self._opened += 1
         number = self._opened
         queue = self._clients[number] = asyncio.Queue(limits.EVENTS_QUEUED_PER_CLIENT)
-        try:
-            yield _event("snapshot", [bay_properties(bay, self._clock_ms()) for bay in self._bays])
-            while text := await _next(queue):
-                yield text
-        finally:
-            self._clients.pop(number, None)
+        queue.put_nowait(_event("snapshot", [bay_properties(bay, self._clock_ms()) for bay in self._bays]))
+        return EventStream(queue, lambda: self._forget(number))
+
+    def _forget(self, number: int) -> None:
+        self._clients.pop(number, None)
 
     def _changed(self, bay: Bay) -> None:
         text = _event("change", bay_properties(bay, self._clock_ms()))

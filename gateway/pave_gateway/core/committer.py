@@ -2,7 +2,8 @@
 
 The core never knows how a row reaches the disk. It hands a group of rows to a `Committer`, which calls back once, on
 the event loop, after all of them are durable together, or after none is. Nothing is acknowledged to anyone before
-that call.
+that call. A group with a reading whose identity is in use for other values is refused as a whole: its device has lost
+count, and will send everything again under a new epoch.
 """
 
 from collections.abc import Callable, Sequence
@@ -82,7 +83,14 @@ class CommitFailed:
     reason: str
 
 
-Outcome = Committed | CommitFailed
+@dataclass(frozen=True, slots=True)
+class Conflicted:
+    """None of the rows is on disk: the log has, or the group gives, other values under `identity`."""
+
+    identity: str
+
+
+Outcome = Committed | CommitFailed | Conflicted
 Done = Callable[[Outcome], None]
 
 

@@ -5,37 +5,44 @@ One path for every link. An ingress turns bytes into readings and calls `offer`;
     offer -> unknown device?        -> Refused, nothing stored
           -> too many in flight?    -> Refused, ask again
           -> committer -> failed    -> Refused, ask again
-                       -> committed -> subscribers hear of what was new -> Accepted
+                       -> conflict  -> Refused, nothing stored: take a new epoch
+                       -> committed -> listeners hear of what was new -> Accepted
 
 A reading that is already in the log is accepted again and stored once, because the device repeats it until it hears
-the answer. Time comes in as an argument and completion goes out as a callback, so the same code runs in the gateway
-and in the simulation.
+the answer. Under the same identity but with other values it is another reading: to acknowledge it would lose it. Time
+comes in as an argument and completion goes out as a callback, so the same code runs in the gateway and in the
+simulation.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 from pave_gateway.core import limits
 from pave_gateway.core.committer import (
-    CommitFailed,
     Committed,
     Committer,
     CommitterBusy,
+    Conflicted,
     Outcome,
     ReadingRow,
     StoredReading,
 )
 from pave_gateway.core.places import Place
-from pave_wire.model import Reading, class_of
+from pave_wire.model import OCCUPIED, Reading, class_of
+
+_log = logging.getLogger(__name__)
 
 
 class Refusal(Enum):
     """Why readings were not taken."""
 
     UNKNOWN_DEVICE = "unknown_device"
+    FOREIGN_VALUE = "foreign_value"
     BUSY = "busy"
     NOT_STORED = "not_stored"
+    CONFLICT = "conflict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,10 @@ class Ingest:
         listeners: Sequence[StoredListener],
         max_in_flight: int = limits.READINGS_IN_FLIGHT,
     ) -> None:
-        """`listeners` hear, in order, of readings newly in the log, before their device does."""
+        """`listeners` hear, in order, of readings newly in the log, before their device does.
+
+        One that raises is logged; the others and the device hear of the commit all the same.
+        """
         self._places = places_by_device
         self._committer = committer
         self._listeners = listeners
@@ -96,10 +106,13 @@ class Ingest:
 
     def _refusal(self, readings: Sequence[Reading]) -> Refused | None:
         for reading in readings:
-            if reading.device not in self._places:
+            place = self._places.get(reading.device)
+            if place is None:
                 return Refused(
                     Refusal.UNKNOWN_DEVICE, f"device {reading.device} is not in the site file; add it and restart"
                 )
+            if OCCUPIED in reading.values and not place.is_bay:
+                return Refused(Refusal.FOREIGN_VALUE, f"{place.id} is a {place.kind}; only a bay is {OCCUPIED} or not")
         if self.in_flight + len(readings) > self._max_in_flight:
             return Refused(Refusal.BUSY, f"{self.in_flight} readings are waiting for the disk; send again later")
         return None
@@ -115,11 +128,15 @@ class Ingest:
 
     def _committed(self, outcome: Outcome, count: int, done: Callable[[Verdict], None]) -> None:
         self.in_flight -= count
-        self.storage_error = outcome.reason if isinstance(outcome, CommitFailed) else ""
-        if isinstance(outcome, CommitFailed):
-            self._finish_refused(Refused(Refusal.NOT_STORED, outcome.reason), count, done)
-        else:
+        if isinstance(outcome, Committed):
+            self.storage_error = ""
             self._finish_accepted(outcome, count, done)
+        elif isinstance(outcome, Conflicted):
+            detail = f"{outcome.identity} is in use for other values; take a new epoch and send again"
+            self._finish_refused(Refused(Refusal.CONFLICT, detail), count, done)
+        else:
+            self.storage_error = outcome.reason
+            self._finish_refused(Refused(Refusal.NOT_STORED, outcome.reason), count, done)
 
     def _finish_accepted(self, outcome: Committed, count: int, done: Callable[[Verdict], None]) -> None:
         repeated = count - len(outcome.stored)
@@ -127,9 +144,15 @@ class Ingest:
         self.counters.repeated += repeated
         self.counters.acknowledged += count
         if outcome.stored:
-            for listener in self._listeners:
-                listener(outcome.stored)
+            self._tell(outcome.stored)
         done(Accepted(repeated))
+
+    def _tell(self, stored: Sequence[StoredReading]) -> None:
+        for listener in self._listeners:
+            try:
+                listener(stored)
+            except Exception:  # a defect; the readings are on disk, and whoever else waits for them must hear so
+                _log.exception("a listener failed on %d readings from %s", len(stored), stored[0].row.identity)
 
     def _finish_refused(self, refused: Refused, count: int, done: Callable[[Verdict], None]) -> None:
         self.counters.refused[refused.why.value] += count

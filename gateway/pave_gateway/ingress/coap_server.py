@@ -5,7 +5,8 @@ aiocoap does the messages (retransmission, duplicates, tokens; it sends an empty
 long), this module the resources. A POST is answered only from the core's verdict, so 2.04 means: on disk.
 
     2.04 stored            4.00 not CBOR, SenML or readings     4.03 not a device of this site
-    4.13 more than a block 4.15 not application/senml+cbor      5.03 not stored; Max-Age says when to return
+    4.09 identity in use   4.13 more than a block               4.15 not application/senml+cbor
+    5.03 not stored; Max-Age says when to return
 
 Errors carry RFC 9290 problem details. Plain CoAP has no security at all, so it is refused unless the site file says
 `insecure = true`, and then only on loopback.
@@ -31,13 +32,17 @@ from pave_wire.errors import WireError
 
 _CODES = {
     Refusal.UNKNOWN_DEVICE: Code.FORBIDDEN,
+    Refusal.FOREIGN_VALUE: Code.BAD_REQUEST,
     Refusal.BUSY: Code.SERVICE_UNAVAILABLE,
     Refusal.NOT_STORED: Code.SERVICE_UNAVAILABLE,
+    Refusal.CONFLICT: Code.CONFLICT,  # RFC 8132, 2.3.2
 }
 _TITLES = {
     Refusal.UNKNOWN_DEVICE: "Unknown device",
+    Refusal.FOREIGN_VALUE: "Not this place's",
     Refusal.BUSY: "Too busy",
     Refusal.NOT_STORED: "Not stored",
+    Refusal.CONFLICT: "Conflict",
 }
 
 

@@ -57,6 +57,10 @@ Verdict = Delivered | Retry | Rejected
 class Sink(Protocol):
     """A back-end."""
 
+    def recall(self, delivered: Sequence[StoredReading]) -> None:
+        """Hear, at the start, of readings that the back-end has from an earlier run."""
+        ...
+
     async def deliver(self, batch: Sequence[StoredReading]) -> Sequence[Verdict]:
         """Send `batch`, wait until the back-end has confirmed, and return one verdict per row. Connects when needed."""
         ...
@@ -118,6 +122,10 @@ class SinkEngine:
     def failing(self) -> bool:
         """Whether the last attempt did not succeed."""
         return self._backoff.failures > 0
+
+    def replay(self, logged: Sequence[StoredReading]) -> None:
+        """Hear of the log at the start, before `run`; the sink learns of what its back-end has."""
+        self._sink.recall([reading for reading in logged if reading.position <= self.cursor])
 
     def wake(self, stored: Sequence[StoredReading]) -> None:
         """Hear that the log has grown."""

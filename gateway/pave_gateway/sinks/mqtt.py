@@ -1,16 +1,19 @@
-"""MQTT 5 (or 3.1.1) with QoS 1: one message per reading, many in flight, each accepted only by its PUBACK.
+"""MQTT 5 (or 3.1.1) with QoS 1: one message per reading, each accepted only by its PUBACK; many topics in flight.
 
 aiomqtt connects and runs paho on the event loop. Two things it does not do matter here, so `_Client` adds them: it
 looks at the reason code of a PUBACK (an MQTT 5 broker refuses with one), and it fails what is in flight as soon as
 the connection is gone.
 
-Order: PUBLISH packets leave in the order of the log and a batch is delivered before the next, so each topic keeps its
-order (MQTT 5, 4.6). The state of a bay is retained on its topic, unless a newer one was sent before.
+Order: PUBLISH packets leave in the order of the log, one in flight per topic, because a broker may refuse a message
+and accept the next. At the first that is to be retried the batch ends: what is in flight or not yet sent is sent again
+from the cursor, later. PUBACKs come in the order of the PUBLISH packets (MQTT 5, 4.6), so nothing before it waits for
+one. The state of a bay is retained on its topic, unless a newer one was sent before, in this run or an earlier one.
 """
 
 import asyncio
+import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any
 
 import aiomqtt
@@ -32,6 +35,8 @@ from pave_wire.model import OCCUPIED
 _REJECTED_FOR_GOOD = (0x90, 0x99)
 _UNSUPPORTED_VERSION = (0x01, 0x84)  # CONNACK: return code of 3.1.1 (table 3.1), reason code of 5 (table 3-1)
 
+_Publication = tuple[str, Callable[[], Coroutine[Any, Any, Verdict]]]  # topic, what publishes to it
+
 
 class MqttSink:
     """See `engine.Sink`."""
@@ -49,22 +54,26 @@ class MqttSink:
         self._client: _Client | None = None
         self._newest: dict[str, tuple[int, int]] = {}  # device: (epoch, seq) of the newest state sent
 
+    def recall(self, delivered: Sequence[StoredReading]) -> None:
+        """Take note of the states that the broker has from an earlier run, so that an older one replaces none."""
+        for reading in delivered:
+            self._is_newest_state(reading.row)
+
     async def deliver(self, batch: Sequence[StoredReading]) -> list[Verdict]:
-        """Publish `batch` and wait for every PUBACK; connects when there is no connection."""
+        """Publish `batch` and wait for every PUBACK or the first failure; connects when there is no connection."""
         try:
             client = self._client = self._client or await self._connect()
         except aiomqtt.MqttError as error:
             return [Retry(self._explain(error))] * len(batch)
-        in_flight = asyncio.Semaphore(client.max_in_flight)
-        tasks = [asyncio.ensure_future(self._publish(client, in_flight, reading.row)) for reading in batch]
+        delivery = _Delivery(client.max_in_flight)
         try:
-            verdicts = await asyncio.gather(*tasks)
+            await delivery.run(self._publications(client, batch))
         finally:
-            for task in tasks:
-                task.cancel()
+            await delivery.end()
+        verdicts = delivery.verdicts(len(batch))
         if any(isinstance(verdict, Retry) for verdict in verdicts):
             await self.close()
-        return list(verdicts)
+        return verdicts
 
     async def close(self) -> None:
         """Disconnect."""
@@ -84,13 +93,16 @@ class MqttSink:
             raise
         return client
 
-    async def _publish(self, client: "_Client", in_flight: asyncio.Semaphore, row: ReadingRow) -> Verdict:
-        topic, payload = self.message(row)
-        async with in_flight:  # fair, so messages leave in the order of the batch
-            try:
-                code = await client.publish_confirmed(topic, payload, self._retain(row), row.identity)
-            except aiomqtt.MqttError as error:
-                return Retry(self._explain(error))
+    def _publications(self, client: "_Client", batch: Sequence[StoredReading]) -> Iterator[_Publication]:
+        for reading in batch:
+            topic, payload = self.message(reading.row)
+            yield topic, functools.partial(self._publish, client, topic, payload, reading.row)
+
+    async def _publish(self, client: "_Client", topic: str, payload: bytes, row: ReadingRow) -> Verdict:
+        try:
+            code = await client.publish_confirmed(topic, payload, self._is_newest_state(row), row.identity)
+        except aiomqtt.MqttError as error:
+            return Retry(self._explain(error))
         if code is None or not code.is_failure:
             return Delivered()
         reason = f"the broker answered {code} (0x{code.value:02x}) to {topic}"
@@ -118,7 +130,8 @@ class MqttSink:
         }
         return topic, json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 
-    def _retain(self, row: ReadingRow) -> bool:
+    def _is_newest_state(self, row: ReadingRow) -> bool:
+        """Tell whether `row` is to be retained, and remember it if so."""
         if OCCUPIED not in row.values or (row.epoch, row.seq) < self._newest.get(row.device, (0, 0)):
             return False
         self._newest[row.device] = (row.epoch, row.seq)
@@ -131,6 +144,59 @@ class MqttSink:
             other = "3.1.1" if self._version == "5" else "5"
             return f'{where} does not speak MQTT {self._version}; set version = "{other}" in this sink'
         return f"{where}: {error}"
+
+
+class _Delivery:
+    """One batch: starts publications in order, one at a time per topic, until one is to be retried."""
+
+    def __init__(self, max_in_flight: int) -> None:
+        self._slots = asyncio.Semaphore(max_in_flight)
+        self._failed: asyncio.Future[Retry] = asyncio.get_running_loop().create_future()
+        self._tasks: list[asyncio.Task[Verdict]] = []
+        self._newest: dict[str, asyncio.Task[Verdict]] = {}  # topic: its last publication
+
+    async def run(self, publications: Iterator[_Publication]) -> None:
+        """Return when all are confirmed, or as soon as one has failed."""
+        starting = asyncio.ensure_future(self._start(publications))
+        try:
+            await asyncio.wait([starting, self._failed], return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+        finally:
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+
+    async def end(self) -> None:
+        """Wait for nothing any more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def verdicts(self, count: int) -> list[Verdict]:
+        """Return a verdict for each of `count` publications; what was not confirmed is to be retried."""
+        settled = [None if task.cancelled() else task.result() for task in self._tasks]
+        settled += [None] * (count - len(settled))
+        return [self._failed.result() if verdict is None else verdict for verdict in settled]
+
+    async def _start(self, publications: Iterator[_Publication]) -> None:
+        for topic, publish in publications:
+            if topic in self._newest:
+                await asyncio.wait([self._newest[topic]])
+            await self._slots.acquire()
+            if self._failed.done():
+                return
+            task = self._newest[topic] = asyncio.ensure_future(self._settle(publish))
+            self._tasks.append(task)
+        await asyncio.gather(*self._tasks)
+
+    async def _settle(self, publish: Callable[[], Coroutine[Any, Any, Verdict]]) -> Verdict:
+        try:
+            verdict = await publish()
+        finally:
+            self._slots.release()
+        if isinstance(verdict, Retry) and not self._failed.done():
+            self._failed.set_result(verdict)
+        return verdict
 
 
 class _Client(aiomqtt.Client):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pave_gateway.core.committer import CommitFailed, Committed, Done, Outcome, Row
+from pave_gateway.core.committer import CommitFailed, Done, Outcome, Row
 from pave_gateway.store.journal import Journal, JournalError
 
 
@@ -26,6 +26,6 @@ class InlineCommitter:
 def commit_one(journal: Journal, rows: Sequence[Row]) -> Outcome:
     """Commit `rows` alone in a transaction and return what came of it."""
     try:
-        return Committed(journal.write([rows])[0])
+        return journal.write([rows])[0]
     except JournalError as error:
         return CommitFailed(str(error))

@@ -3,14 +3,16 @@
 Write-ahead log with `synchronous=FULL`: COMMIT returns after the WAL is on stable storage, so what is committed
 survives a kill and a power cut. One connection writes (`Journal`), in one thread; others read (`JournalReader`)
 without ever blocking it. Positions are 1, 2, 3, ... without gaps: a repeated reading is found before the insert,
-which would otherwise burn a number.
+which would otherwise burn a number. A group is checked whole before any of it is inserted, so one that contradicts
+the log leaves no trace.
 
 An advisory lock on `<journal>.lock` keeps a second gateway out; the kernel drops it when the holder dies, however it
-dies.
+dies. It lies beside the file itself, whatever links lead there.
 """
 
 import fcntl
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -18,13 +20,13 @@ from typing import IO, Any
 import apsw
 
 from pave_gateway.core import limits
-from pave_gateway.core.committer import CursorRow, ReadingRow, Row, StoredReading
+from pave_gateway.core.committer import Committed, Conflicted, CursorRow, ReadingRow, Row, StoredReading, Value
 
 SCHEMA_VERSION = 1
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS reading (
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE reading (
     position INTEGER PRIMARY KEY AUTOINCREMENT,  -- AUTOINCREMENT: never reused, even when old rows are removed
     device TEXT NOT NULL,
     epoch INTEGER NOT NULL,
@@ -35,8 +37,8 @@ CREATE TABLE IF NOT EXISTS reading (
     body TEXT NOT NULL,                          -- JSON object: name to value, SI units
     UNIQUE (device, epoch, seq)
 ) STRICT;
-CREATE TABLE IF NOT EXISTS sink_cursor (sink TEXT PRIMARY KEY, position INTEGER NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS dead_letter (
+CREATE TABLE sink_cursor (sink TEXT PRIMARY KEY, position INTEGER NOT NULL) STRICT;
+CREATE TABLE dead_letter (
     sink TEXT NOT NULL,
     position INTEGER NOT NULL,
     reason TEXT NOT NULL,
@@ -44,10 +46,10 @@ CREATE TABLE IF NOT EXISTS dead_letter (
 ) STRICT;
 """
 
+_BODY_OF = "SELECT body FROM reading WHERE device = ?1 AND epoch = ?2 AND seq = ?3"
 _INSERT_READING = """
 INSERT INTO reading (device, epoch, seq, class, received_ms, read_ms, body)
-SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
-WHERE NOT EXISTS (SELECT 1 FROM reading WHERE device = ?1 AND epoch = ?2 AND seq = ?3)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 RETURNING position
 """
 _SET_CURSOR = """
@@ -78,8 +80,8 @@ class Journal:
             self._lock.close()
             raise
 
-    def write(self, groups: Sequence[Sequence[Row]]) -> list[tuple[StoredReading, ...]]:
-        """Commit all `groups` in one transaction; return, for each, the readings that were new.
+    def write(self, groups: Sequence[Sequence[Row]]) -> list[Committed | Conflicted]:
+        """Commit all `groups` in one transaction; return what came of each. Nothing is written of one in conflict.
 
         Raises:
             JournalError: nothing of it was committed.
@@ -87,14 +89,14 @@ class Journal:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                stored = [self._write_group(group) for group in groups]
+                outcomes = [self._write_group(group) for group in groups]
                 self._db.execute("COMMIT")
             except BaseException:
                 self._rollback()
                 raise
         except apsw.Error as error:
             raise JournalError(explain(self.path, error)) from error
-        return stored
+        return outcomes
 
     def close(self) -> None:
         """Close the file and let another process have it."""
@@ -105,23 +107,36 @@ class Journal:
         if self._db.in_transaction:  # SQLite has rolled back by itself after a full disk
             self._db.execute("ROLLBACK")
 
-    def _write_group(self, group: Sequence[Row]) -> tuple[StoredReading, ...]:
-        stored: list[StoredReading] = []
+    def _write_group(self, group: Sequence[Row]) -> Committed | Conflicted:
+        new = self._new_readings([row for row in group if isinstance(row, ReadingRow)])
+        if isinstance(new, Conflicted):
+            return new
         for row in group:
-            if isinstance(row, ReadingRow):
-                position = self._insert(row)
-                if position is not None:
-                    stored.append(StoredReading(position, row))
-            elif isinstance(row, CursorRow):
+            if isinstance(row, CursorRow):
                 self._db.execute(_SET_CURSOR, (row.sink, row.position))
-            else:
+            elif not isinstance(row, ReadingRow):
                 self._db.execute(_ADD_DEAD_LETTER, (row.sink, row.position, row.reason))
-        return tuple(stored)
+        return Committed(tuple(StoredReading(self._insert(row), row) for row in new))
 
-    def _insert(self, row: ReadingRow) -> int | None:
+    def _new_readings(self, rows: Sequence[ReadingRow]) -> list[ReadingRow] | Conflicted:
+        """Return those of `rows` that are not in the log, each once, or the first that contradicts it or another."""
+        new: dict[str, ReadingRow] = {}
+        for row in rows:
+            known = new[row.identity].values if row.identity in new else self._values_of(row)
+            if known is None:
+                new[row.identity] = row
+            elif not _same(known, row.values):
+                return Conflicted(row.identity)
+        return list(new.values())
+
+    def _values_of(self, row: ReadingRow) -> dict[str, Value] | None:
+        body: Any = self._db.execute(_BODY_OF, (row.device, row.epoch, row.seq)).get
+        return None if body is None else json.loads(body)
+
+    def _insert(self, row: ReadingRow) -> int:
         body = json.dumps(row.values, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         fields = (row.device, row.epoch, row.seq, row.reading_class, row.received_ms, row.read_ms, body)
-        return _integer(self._db.execute(_INSERT_READING, fields).get)
+        return int(self._db.execute(_INSERT_READING, fields).get)
 
 
 class JournalReader:
@@ -193,6 +208,7 @@ def explain(path: Path, error: apsw.Error) -> str:
 
 
 def _lock(path: Path) -> IO[str]:
+    path = Path(os.path.realpath(path))  # the same journal through a link is the same journal
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.with_name(path.name + ".lock").open("w")
@@ -213,22 +229,35 @@ def _lock(path: Path) -> IO[str]:
 def _open(path: Path) -> Any:
     try:
         db: Any = apsw.Connection(str(path))
-        db.set_busy_timeout(limits.BUSY_TIMEOUT_MS)
-        mode = db.execute("PRAGMA journal_mode=WAL").get
-        db.execute("PRAGMA synchronous=FULL")
-        with db:
-            db.execute(_SCHEMA)
-            db.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?1)", (str(SCHEMA_VERSION),))
-        version = db.execute("SELECT value FROM meta WHERE key = 'schema'").get
+        try:
+            db.set_busy_timeout(limits.BUSY_TIMEOUT_MS)
+            _prepare(db, path)
+        except BaseException:
+            db.close()
+            raise
     except apsw.Error as error:
         raise JournalError(explain(path, error)) from error
-    if mode != "wal":
-        db.close()
-        raise JournalError(f"journal {path}: this file system has no shared memory for SQLite; put it on a local disk")
-    if version != str(SCHEMA_VERSION):
-        db.close()
-        raise JournalError(f"journal {path}: schema {version}, this version knows {SCHEMA_VERSION}; run the newer Pavé")
     return db
+
+
+def _prepare(db: Any, path: Path) -> None:
+    """Set the modes and make the tables of a new journal; a newer version's is refused before anything is written."""
+    is_new = db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").get is None
+    version = str(SCHEMA_VERSION) if is_new else db.execute("SELECT value FROM meta WHERE key = 'schema'").get
+    if version != str(SCHEMA_VERSION):
+        raise JournalError(f"journal {path}: schema {version}, this version knows {SCHEMA_VERSION}; run the newer Pavé")
+    if db.execute("PRAGMA journal_mode=WAL").get != "wal":
+        raise JournalError(f"journal {path}: this file system has no shared memory for SQLite; put it on a local disk")
+    db.execute("PRAGMA synchronous=FULL")
+    if is_new:
+        with db:
+            db.execute(_SCHEMA)
+            db.execute("INSERT INTO meta VALUES ('schema', ?1)", (version,))
+
+
+def _same(known: dict[str, Value], offered: dict[str, Value]) -> bool:
+    """Compare values; a boolean is no number here, though Python says that True == 1."""
+    return known == offered and all(isinstance(known[name], bool) == isinstance(offered[name], bool) for name in known)
 
 
 def _integer(value: Any) -> int | None:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Sequence
 
 from pave_gateway.core import limits
-from pave_gateway.core.committer import CommitFailed, Committed, CommitterBusy, Done, Outcome, Row
+from pave_gateway.core.committer import CommitFailed, CommitterBusy, Done, Outcome, Row
 from pave_gateway.store.journal import Journal, JournalError
 
 _log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class ThreadedCommitter:
     def _commit(self, batch: list[_Submission]) -> list[Outcome]:
         self.transactions += 1
         try:
-            return [Committed(stored) for stored in self._journal.write([rows for rows, _ in batch])]
+            return [*self._journal.write([rows for rows, _ in batch])]
         except JournalError as error:
             return [CommitFailed(str(error))] * len(batch)
         except Exception as error:  # a defect of ours must not end the thread: every device would wait for ever

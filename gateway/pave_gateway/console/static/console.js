@@ -54,14 +54,22 @@ function say(text, on) {
   live.classList.toggle("on", on);
 }
 
-const events = new EventSource("/events");
-events.addEventListener("snapshot", (event) => {
-  for (const bay of JSON.parse(event.data)) show(bay, false);
-  count();
-  say("Live", true);
-});
-events.addEventListener("change", (event) => {
-  show(JSON.parse(event.data), true);
-  count();
-});
-events.addEventListener("error", () => say("Connection lost, trying again…", false));
+function follow() {
+  const events = new EventSource("/events");
+  events.addEventListener("snapshot", (event) => {
+    for (const bay of JSON.parse(event.data)) show(bay, false);
+    count();
+    say("Live", true);
+  });
+  events.addEventListener("change", (event) => {
+    show(JSON.parse(event.data), true);
+    count();
+  });
+  events.addEventListener("error", () => {
+    say("Connection lost, trying again…", false);
+    // After a refusal (too many viewers) the browser gives up by itself.
+    if (events.readyState === EventSource.CLOSED) setTimeout(follow, 10000);
+  });
+}
+
+follow();
