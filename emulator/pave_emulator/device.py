@@ -151,7 +151,7 @@ class Device:
 
         vm = self._vm = self._zygote.spawn(self._flash.path, self._heap_bytes, exited)
         self.console.attach(vm.console_fd)
-        self._channel = Channel(vm.channel, self._handlers, self._count_call)
+        self._channel = Channel(vm.channel, self._handlers, self._count_call, self._call_failed)
 
     def _end_vm(self) -> None:
         """Stop the VM, if one runs, and everything that was going on for it."""
@@ -179,8 +179,15 @@ class Device:
         if vm is None or vm is not self._vm:
             return  # one we ended ourselves
         how = f"signal {signal.Signals(os.WTERMSIG(status)).name}" if os.WIFSIGNALED(status) else f"status {status}"
+        self._panic(f"the VM died by itself ({how})")
+
+    def _call_failed(self, reason: str) -> None:
+        self._panic(f"a defect of the emulator, {reason}")
+
+    def _panic(self, why: str) -> None:
+        """What ends in a panic on the board ends so here: the port reboots after a moment."""
         self._end_vm()
-        self.console.say(f"the VM died by itself ({how}): a panic on the board; restart in {CRASH_RESTART_S} s")
+        self.console.say(f"{why}: a panic on the board; restart in {CRASH_RESTART_S} s")
         self.stats.crashes += 1
         self._wake_timer = self._clock.call_after(CRASH_RESTART_S, lambda: self._boot(HARD_RESET))
 

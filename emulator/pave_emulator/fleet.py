@@ -34,10 +34,15 @@ class StreetWorld(Protocol):
         ...
 
 
+def _raise(what: str) -> None:
+    raise RuntimeError(what)
+
+
 class Fleet:
     """Composition of devices. `world` may be None for devices that lie nowhere.
 
-    World time is the clock's time since `start`. `on_truth` is called for each change of a bay.
+    World time is the clock's time since `start`. `on_truth` is called for each change of a bay,
+    `on_lost` if the process that runs the VMs ends by itself.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class Fleet:
         clock: Clock,
         log_dir: Path,
         on_truth: Callable[[Change], None] | None = None,
+        on_lost: Callable[[str], None] = _raise,
     ) -> None:
         names = [spec.name for spec in devices]
         double = {name for name in names if names.count(name) > 1}
@@ -57,9 +63,9 @@ class Fleet:
         self._world = world
         self._clock = clock
         self._on_truth = on_truth
-        self._started_s = 0.0
+        self._started_s: float | None = None  # None: world time stands at 0
         self._truth_timer: Timer | None = None
-        self._zygote = ZygoteClient()
+        self._zygote = ZygoteClient(on_lost)
         self._devices = {
             spec.name: Device(spec, Environment(self._field(spec.place)), air, clock, log_dir) for spec in devices
         }
@@ -69,13 +75,20 @@ class Fleet:
         """Process id of the zygote; the VMs are its children."""
         return self._zygote.pid
 
-    async def start(self) -> None:
-        """Start the zygote and power every device on."""
+    async def start(self, hold_world: bool = False) -> None:
+        """Start the zygote and power every device on; `hold_world` keeps world time at 0 until `begin_world`."""
         await self._zygote.start()
-        self._started_s = self._clock.now_s()
+        if not hold_world:
+            self._started_s = self._clock.now_s()
         for device in self._devices.values():
             device.use(self._zygote)
             device.power_on()
+        if not hold_world:
+            self._follow_truth()
+
+    def begin_world(self) -> None:
+        """Let world time run after a `start` that held it."""
+        self._started_s = self._clock.now_s()
         self._follow_truth()
 
     async def stop(self) -> None:
@@ -87,8 +100,8 @@ class Fleet:
         await self._zygote.stop()
 
     def now_s(self) -> float:
-        """World time: seconds since `start`."""
-        return self._clock.now_s() - self._started_s
+        """World time: seconds since `start`, or since `begin_world` after a start that held it."""
+        return self._world_s(self._clock.now_s())
 
     def device(self, name: str) -> Device:
         """A device by name. Raise KeyError with the names there are."""
@@ -109,7 +122,10 @@ class Fleet:
         if self._world is None or place is None:
             return still_field
         sensor = self._world.sensor(place)
-        return lambda clock_s: sensor(clock_s - self._started_s)
+        return lambda clock_s: sensor(self._world_s(clock_s))
+
+    def _world_s(self, clock_s: float) -> float:
+        return 0.0 if self._started_s is None else clock_s - self._started_s
 
     def _follow_truth(self) -> None:
         if self._world is None:
@@ -119,4 +135,4 @@ class Fleet:
                 self._on_truth(change)
         due_s = self._world.next_change_s()
         if due_s is not None:
-            self._truth_timer = self._clock.call_at(self._started_s + due_s, self._follow_truth)
+            self._truth_timer = self._clock.call_after(due_s - self.now_s(), self._follow_truth)

@@ -67,9 +67,9 @@ class WakeSources:
         mask, wanted = self._ext1
         pins = [pin for pin in range(mask.bit_length()) if mask >> pin & 1]
         at_level = [pin for pin in pins if self._level(pin) == wanted]
-        if at_level and (wanted or at_level == pins):  # ANY_HIGH, ALL_LOW
-            return EXT1_WAKE, at_level
-        return None
+        # Any one will do at either level: level 0 is ESP_EXT1_WAKEUP_ANY_LOW on the ESP32-S3, and ALL_LOW on the
+        # original ESP32 only (esp_sleep.h, esp_sleep_ext1_wakeup_mode_t).
+        return (EXT1_WAKE, at_level) if at_level else None
 
     def _arm_ext0(self, pin: int, level: int, tail: bytes) -> bytes:
         self._ext0 = None if pin < 0 else (pin, level)

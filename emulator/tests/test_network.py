@@ -1,6 +1,7 @@
 """Wi-Fi and UDP as firmware sees them."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -147,6 +148,48 @@ if machine.reset_cause() == 1: machine.reset()
     for _ in range(2):
         assert await b.line("connected") == "False"
         assert await b.line("errno") == "24"
+
+
+async def test_an_empty_datagram_closes_a_socket_for_reading_as_on_the_board_until_it_is_connected_anew(bench):
+    main = f"""{CONNECT}
+join("pave", "pave-demo-key")
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(1)
+s.bind(("", 5683))
+while True:
+    data, sender = s.recvfrom(10)
+    print("got", data)
+    if not data: break
+time.sleep_ms(200)
+t = time.ticks_ms()
+print("closed", s.recvfrom(10)[0], s.recv(10), s.recv_into(bytearray(9)), time.ticks_diff(time.ticks_ms(), t) < 500)
+p = select.poll(); p.register(s, select.POLLIN)
+print("ready", len(p.poll(0)))
+s.connect(sender)
+print("again", s.recv(10))
+"""
+    b = await bench(main)
+    port = int((await b.line("[emu] socket: port 5683 of the device is 127.0.0.1:")).split()[0])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        for data in (b"one", b"", b"two"):
+            peer.sendto(data, ("127.0.0.1", port))
+        assert await b.line("got") == "b'one'"
+        assert await b.line("got") == "b''"
+        assert await b.line("closed") == "b'' b'' 0 True"
+        assert await b.line("ready") == "1"  # what has come is still there, and polls as ready for ever
+        assert await b.line("again") == "b'two'"
+
+
+async def test_a_datagram_longer_than_the_buffer_loses_its_end_without_a_word(bench, echo_port):
+    main = f"""{CONNECT}
+join("pave", "pave-demo-key")
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(1)
+for data in (b"longer", b"next"): s.sendto(data, ("127.0.0.1", {echo_port}))
+print("got", s.recv(4), s.recv(10))
+"""
+    b = await bench(main)
+    assert await b.line("got") == "b'LONG' b'NEXT'"
 
 
 async def test_a_socket_keeps_six_datagrams_and_drops_the_rest(bench, echo_port):

@@ -2,6 +2,11 @@
 
 import asyncio
 
+import pytest
+
+from pave_emulator.rtc import EXT1_WAKE, WakeSources
+from pave_emulator.vm.shims import _emu_ops as ops
+
 COUNT_IN_RTC = """
 import machine, time
 r = machine.RTC()
@@ -89,6 +94,38 @@ except ValueError as e: print("error", e)
     assert await b.line("wake") == "2 ()"
     assert await b.line("wake") == "3 (Pin(6), Pin(7))"
     assert await b.line("error") == "invalid pin"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "levels", "woken_by"),
+    [
+        (0, {6: 1, 7: 0}, [7]),  # ANY_LOW, not the original ESP32's ALL_LOW
+        (0, {6: 0, 7: 0}, [6, 7]),
+        (0, {6: 1, 7: 1}, None),
+        (1, {6: 1, 7: 0}, [6]),
+        (1, {6: 0, 7: 0}, None),
+    ],
+)
+def test_ext1_wakes_when_any_of_its_pins_has_the_level(wanted, levels, woken_by):
+    sources = WakeSources(levels.__getitem__)
+    sources.handlers()[ops.WAKE_EXT1](1 << 6 | 1 << 7, wanted, tail=b"")
+    assert sources.met() == (None if woken_by is None else (EXT1_WAKE, woken_by))
+
+
+async def test_one_low_pin_of_two_ends_a_light_sleep(bench):
+    main = """
+import machine, esp32, time
+high = machine.Pin(6, machine.Pin.IN, machine.Pin.PULL_UP)
+low = machine.Pin(7, machine.Pin.IN)
+print("levels", high.value(), low.value())
+esp32.wake_on_ext1((high, low), esp32.WAKEUP_ALL_LOW)
+t = time.ticks_ms()
+machine.lightsleep(3000)
+print("ms", time.ticks_diff(time.ticks_ms(), t))
+"""
+    b = await bench(main)
+    assert await b.line("levels") == "1 0"
+    assert int(await b.line("ms")) < 1500
 
 
 async def test_deep_sleep_without_a_wake_source_lasts(bench):

@@ -12,6 +12,8 @@ import flash_images
 import psutil
 import pytest
 
+from pave_emulator.vm.shims import _emu_ops as ops
+
 HOST = """
 import asyncio, sys
 from pathlib import Path
@@ -88,6 +90,24 @@ async def test_a_vm_that_dies_by_itself_is_a_panic_and_reboots(bench):
     vm.kill()
     assert "SIGKILL" in await b.line("[emu] the VM died by itself")
     assert await b.line("cause") == "2"
+
+
+async def test_a_defect_in_a_handler_is_said_and_ends_as_a_panic_and_not_in_silence(bench):
+    b = await bench("import machine, time\nprint('cause', machine.reset_cause())\ntime.sleep_ms(300)\n"
+                    "machine.Pin(5).value()\nprint('read')")  # fmt: skip
+    assert await b.line("cause") == "1"
+
+    def broken(pin, tail):
+        raise ZeroDivisionError("a defect")
+
+    sound = b.device._handlers[ops.PIN_GET]
+    b.device._handlers[ops.PIN_GET] = broken
+    said = await b.line("[emu] a defect of the emulator")
+    assert "call pin_get: ZeroDivisionError('a defect') at test_processes.py:" in said
+    b.device._handlers[ops.PIN_GET] = sound
+    assert await b.line("cause") == "2"
+    await b.line("read")
+    assert b.fleet.stats()["dut"]["crashes"] == 1
 
 
 async def test_another_micropython_binary_gets_the_same_arguments(bench, tmp_path, monkeypatch):

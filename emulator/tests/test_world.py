@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -135,3 +136,8 @@ def test_a_bad_scenario_gets_file_line_and_nearest_key(tmp_path, line, broken, m
 def test_a_visit_to_an_unknown_bay_names_the_nearest(scenario):
     with pytest.raises(ScenarioError, match="no bay 'bay-0': did you mean 'bay-9'"):
         World(scenario, [Bay("bay-9", "taxi")])
+
+
+def test_traffic_of_a_kind_that_no_bay_has_is_refused(scenario):
+    with pytest.raises(ScenarioError, match=r"no bay of kind 'delivery': did you mean 'deliveries'"):
+        World(replace(scenario, visits=()), [Bay("bay-1", "deliveries")])

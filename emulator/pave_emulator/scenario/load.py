@@ -54,6 +54,9 @@ def load(path: Path, seed: int | None = None) -> Scenario:
     """Read and check a scenario; `seed` replaces the file's. Raise ScenarioError."""
     try:
         root = yaml.compose(path.read_text(), Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ScenarioError(f"{path}:{line}: not YAML: {error.problem}") from error
     except (OSError, yaml.YAMLError) as error:
         raise ScenarioError(f"{path}: {error}") from error
     return _Reader(path).scenario(root, seed)
@@ -90,6 +93,9 @@ class _Reader:
         numbers = dict.fromkeys(("gap_s", "stay_s", "min_s"), self._number)
         got = self._mapping(node, {"kind": self._text, **numbers}, required={"kind", "gap_s", "stay_s"})
         traffic = Traffic(got["kind"], got["gap_s"], got["stay_s"], got.get("min_s", MIN_STAY_S))
+        for name in ("gap_s", "stay_s"):
+            if not 0 < got[name] < float("inf"):
+                self._fail(node, f"{name} is {got[name]}: a mean time in seconds is more than 0")
         if traffic.min_s < MIN_STAY_S:
             self._fail(node, f"min_s is {traffic.min_s}: a vehicle needs {MIN_STAY_S} s to come and go")
         return traffic

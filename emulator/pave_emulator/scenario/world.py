@@ -155,10 +155,13 @@ class World:
             yield from _random_stays(traffic, rng)
 
     def _check(self, bays: list[Bay]) -> None:
-        ids = {bay.id for bay in bays}
+        ids, kinds = {bay.id for bay in bays}, {bay.kind for bay in bays}
         for visit in self._scenario.visits:
             if visit.bay not in ids:
                 raise ScenarioError(f"visits: no bay {visit.bay!r}: {hint(visit.bay, ids)}")
+        for traffic in self._scenario.traffic:
+            if traffic.kind not in kinds:
+                raise ScenarioError(f"traffic: no bay of kind {traffic.kind!r}: {hint(traffic.kind, kinds)}")
         by_bay = sorted(self._scenario.visits, key=lambda v: (v.bay, v.arrive_s))
         for before, after in itertools.pairwise(by_bay):
             if before.bay == after.bay and after.arrive_s - before.leave_s < MOVE_S:

@@ -1,7 +1,8 @@
 """The host's end of a VM's channel: requests in, replies out.
 
 Handlers are looked up by operation number. A handler gets the fixed fields and the tail, and returns the reply's
-body, or PENDING when it will call `reply` later, or raises OpError with a status. See `_emu_ops` for the bytes.
+body, or PENDING when it will call `reply` later, or raises OpError with a status. Any other exception is a defect of
+the emulator: the call gets no reply, `on_defect` gets the reason. See `_emu_ops` for the bytes.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Final
 
 from pave_emulator.vm.shims import _emu_ops as ops
@@ -28,12 +31,19 @@ class OpError(Exception):
 
 
 class Channel:
-    """Frames requests of one VM and dispatches them. Counts calls."""
+    """Frames requests of one VM and dispatches them. `on_call` is called for each, `on_defect` for one that failed."""
 
-    def __init__(self, sock: socket.socket, handlers: Mapping[int, Handler], on_call: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        handlers: Mapping[int, Handler],
+        on_call: Callable[[], None],
+        on_defect: Callable[[str], None],
+    ) -> None:
         self._sock = sock
         self._handlers = handlers
         self._on_call = on_call
+        self._on_defect = on_defect
         self._buffer = bytearray()
         self._open = True
         asyncio.get_running_loop().add_reader(sock, self._readable)
@@ -80,12 +90,25 @@ class Channel:
         self._dispatch(op, body)
 
     def _dispatch(self, op: int, body: bytes) -> None:
-        _name, fields, _reply = ops.TABLE[op]
-        fixed = struct.unpack_from(fields, body)
         try:
-            result = self._handlers[op](*fixed, tail=body[struct.calcsize(fields) :])
+            result = self._handle(op, body)
         except OpError as error:
             self.reply(status=error.status)
             return
+        except Exception as error:  # without an end the VM would wait for a reply for ever, and nobody would know
+            self._on_defect(_where(op, error))
+            return
         if result is not None:  # PENDING
             self.reply(result)
+
+    def _handle(self, op: int, body: bytes) -> bytes | None:
+        _name, fields, _reply = ops.TABLE[op]
+        fixed = struct.unpack_from(fields, body)
+        return self._handlers[op](*fixed, tail=body[struct.calcsize(fields) :])
+
+
+def _where(op: int, error: Exception) -> str:
+    """Say which call failed, how, and in which line."""
+    name = ops.TABLE[op][0] if op in ops.TABLE else f"number {op}"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"call {name}: {error!r} at {Path(frame.filename).name}:{frame.lineno}"

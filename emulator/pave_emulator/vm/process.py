@@ -36,7 +36,9 @@ class VmProcess:
 class ZygoteClient:
     """Starts the zygote process and speaks with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_lost: Callable[[str], None]) -> None:
+        """`on_lost(what)` is called if the zygote ends by itself."""
+        self._on_lost = on_lost
         self._ids = itertools.count(1)
         self._running: dict[int, VmProcess] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -99,7 +101,7 @@ class ZygoteClient:
 
     def _send(self, message: dict[str, object], fds: list[int]) -> None:
         if self._channel is None:
-            raise RuntimeError("the zygote is not running: call start() first")
+            return  # it has died: `on_lost` was told, and what ran has ended
         data = json.dumps(message).encode()
         self._channel.setblocking(True)  # a full queue means the zygote is busy forking: wait for it
         if fds:
@@ -115,6 +117,8 @@ class ZygoteClient:
                 data = self._channel.recv(MAX_MESSAGE_BYTES)
             except BlockingIOError:
                 return
+            except ConnectionResetError:  # it was killed with requests of ours unread
+                data = b""
             if not data:
                 self._lost()
                 return
@@ -135,4 +139,4 @@ class ZygoteClient:
         self._channel = None
         for vm_id in list(self._running):
             self._exited(vm_id, -1)
-        raise RuntimeError("the zygote has died; every VM with it. Start the fleet again")
+        self._on_lost("the zygote has died, and every VM with it; start the fleet again")

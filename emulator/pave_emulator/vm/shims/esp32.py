@@ -8,7 +8,7 @@ import _emu_ops as ops
 import _emu_rpc as rpc
 import machine
 
-WAKEUP_ALL_LOW = False
+WAKEUP_ALL_LOW = False  # the port's name on every chip; with ext1 the ESP32-S3 wakes when any of the pins is low
 WAKEUP_ANY_HIGH = True
 
 _SECTOR_BYTES = 4096

@@ -1,4 +1,10 @@
-"""`socket`: UDP over IPv4. Datagrams go through the emulator's Wi-Fi, never straight to the host's network."""
+"""`socket`: UDP over IPv4. Datagrams go through the emulator's Wi-Fi, never straight to the host's network.
+
+Two traps of the port are kept (ports/esp32/modsocket.c, `_socket_read_data`): a read that returns nothing, which an
+empty datagram is enough for, marks the peer as closed, and from then on every read returns b"" at once, whatever has
+arrived, until the socket is bound, connected or made anew. And a datagram longer than the buffer loses its end without
+a word.
+"""
 
 import struct
 
@@ -51,12 +57,15 @@ class socket:
         if af != AF_INET or type != SOCK_DGRAM:
             raise OSError(ops.EPROTONOSUPPORT)  # the emulator carries UDP over IPv4 only
         self._timeout_ms = -1
+        self._peer_closed = False
         (self._emu_id,) = rpc.ask(ops.SOCK_OPEN)
 
     def bind(self, address):
+        self._peer_closed = False
         rpc.call(ops.SOCK_BIND, (self._emu_id,) + _number(address))
 
     def connect(self, address):
+        self._peer_closed = False
         rpc.call(ops.SOCK_CONNECT, (self._emu_id,) + _number(address))
 
     def sendto(self, data, address):
@@ -70,12 +79,15 @@ class socket:
     write = send
 
     def recvfrom(self, size):
+        if self._peer_closed:
+            return b"", ("0.0.0.0", 0)  # the port leaves the address as it was on the stack
         reply = rpc.call(ops.SOCK_RECV, (self._emu_id, size, self._timeout_ms))
         number, port = struct.unpack_from("<IH", reply)
+        self._peer_closed = len(reply) == 6
         return reply[6:], (_format(number), port)
 
     def recv(self, size):
-        return rpc.call(ops.SOCK_RECV, (self._emu_id, size, self._timeout_ms))[6:]
+        return self.recvfrom(size)[0]
 
     read = recv
 
