@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import signal
 import socket
 import sqlite3
 import sys
 import time
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,14 +26,14 @@ from pave_emulator.scenario import load as scenario
 from pave_emulator.scenario.world import Bay, Change, World
 from pave_gateway import config
 from simulation import devices, processes
-from simulation.accounts import Books, Receipt, Truth
+from simulation.accounts import LATE_S, Books, Receipt, Truth, Values
 from simulation.tap import Tap
+from simulation.work_dir import take_work_dir
 
 ROOT = Path(__file__).parent.parent
 START_TIMEOUT_S = 20
-_SETTLE_S = (
-    6.0  # after the last vehicle: the longest a detector looks at a field that has come to rest, and to report it
-)
+REPORT_TIMEOUT_S = 40
+_SETTLE_S = 2 * LATE_S  # after the last vehicle: time to be seen, and for one report more
 _BROKER_CONFIG = """\
 listeners:
   default:
@@ -54,7 +52,7 @@ class Plan:
     Attributes:
         site: site file; its ports and its journal are overridden by the ones here (port 0 takes a free one).
         scenario: scenario file.
-        work_dir: where images, logs and the journal go; emptied first.
+        work_dir: where images, logs and the journal go; an earlier demo's is emptied first.
         gateway: how the gateway is run, the words between the interpreter and `--site`.
         show: whether the city's table is drawn on this terminal.
     """
@@ -71,7 +69,7 @@ class Plan:
 
 
 class Chain:
-    """A site that runs: `start`, `drain`, `stop`, then read its `books`."""
+    """A site that runs: `start`, `drain`, `stop`, then read its `books`. Made on the event loop it runs on."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -80,7 +78,9 @@ class Chain:
         self.mqtt_port = plan.mqtt_port or _free_port(socket.SOCK_STREAM)
         self.config = config.load(plan.site, self._overrides())
         self.tap = Tap()
+        self.crashes: list[str] = []  # devices whose firmware ended by an exception, or was bitten by the watchdog
         self.truths: list[Truth] = []
+        self.fault: asyncio.Future[str] = asyncio.get_running_loop().create_future()  # set when a link breaks by itself
         self.world: World | None = None
         self.fleet: Fleet | None = None
         self._children: list[processes.Child] = []  # in the order of starting
@@ -96,19 +96,22 @@ class Chain:
         return self.plan.work_dir / "received.ndjson"
 
     async def start(self) -> None:
-        """Start every link; return when the devices have power.
+        """Start every link; return when every device has reported once and the vehicles begin to come.
 
         Raises:
-            StartError: a process did not come up.
+            StartError: a process did not come up, or a device did not report.
         """
-        shutil.rmtree(self.plan.work_dir, ignore_errors=True)
-        self.plan.work_dir.mkdir(parents=True)
+        self._lock = take_work_dir(self.plan.work_dir)
         address = ("127.0.0.1", self.coap_port)
-        specs = devices.build(self.config, address, self.plan.work_dir / "flash", self.plan.heartbeat_s)
+        specs = await asyncio.to_thread(
+            devices.build, self.config, address, self.plan.work_dir / "flash", self.plan.heartbeat_s
+        )
         await self._start_broker()
         await self.start_gateway()
         await self._start_city()
-        await self._start_devices(specs)
+        fleet = await self._start_devices(specs)
+        await self._until_all_have_reported(len(specs))
+        fleet.begin_world()
 
     async def start_gateway(self) -> None:
         """Start the gateway, on the journal of an earlier one if there was one."""
@@ -121,12 +124,18 @@ class Chain:
         await self.gateway.wait_for_line("gateway ready", START_TIMEOUT_S, said_bytes)
 
     async def kill_gateway(self) -> None:
-        """SIGKILL the gateway."""
-        await self.gateway.kill()
+        """SIGKILL the gateway.
+
+        Raises:
+            StartError: it had ended before.
+        """
+        if not self.gateway.running:
+            raise processes.StartError(f"the gateway ended by itself; it said:\n{self.gateway.last_words()}")
         self._children.remove(self.gateway)
+        await self.gateway.kill()
 
     async def drain(self, timeout_s: float) -> None:
-        """End the traffic and wait until all that is under way has arrived, or `timeout_s` is over."""
+        """End the traffic and wait until all that is under way has arrived, or `timeout_s` is over: the books tell."""
         assert self.fleet is not None and self.world is not None
         self.world.stop_traffic(self.fleet.now_s())
         await asyncio.sleep(_SETTLE_S)
@@ -138,10 +147,14 @@ class Chain:
     async def stop(self) -> None:
         """Stop every link, devices first; safe after a start that failed half-way."""
         if self.fleet is not None:
+            self.crashes = self._crashes(self.fleet)
             await self.fleet.stop()
         order = {"gateway": 0, "city": 1, "broker": 2}
-        for child in sorted(self._children, key=lambda child: order[child.name]):
-            await child.stop(signal.SIGTERM)
+        children, self._children = sorted(self._children, key=lambda child: order[child.name]), []
+        for child in children:
+            status = await child.stop(signal.SIGTERM)
+            if status != 0 and child.name == "gateway":
+                self._broke(f"the gateway ended with status {status}; it said:\n{child.last_words()}")
 
     def books(self) -> Books:
         """Return what every station saw; complete once the chain has stopped."""
@@ -153,7 +166,12 @@ class Chain:
             stored=stored,
             forwarded=forwarded,
             received=[_receipt(message) for message in self.received()],
+            altered=set(self.tap.altered),
         )
+
+    def reporting(self) -> set[str]:
+        """Return the devices (EUI-64) that were told that a reading of theirs is safe."""
+        return {identity.partition(":")[0] for identity in self.tap.acknowledged}
 
     def received(self) -> list[dict[str, Any]]:
         """Return the messages the city has recorded so far; `seen_s` is its unix time."""
@@ -173,7 +191,16 @@ class Chain:
     async def _start(self, name: str, command: Sequence[str], log: Path | None) -> processes.Child:
         child = await processes.start(name, command, log)
         self._children.append(child)
+        child.on_exit(self._ended)
         return child
+
+    def _ended(self, child: processes.Child, status: int) -> None:
+        if child in self._children:
+            self._broke(f"the {child.name} ended with status {status}; it said:\n{child.last_words()}")
+
+    def _broke(self, what: str) -> None:
+        if not self.fault.done():
+            self.fault.set_result(what)
 
     async def _start_broker(self) -> None:
         settings = self.plan.work_dir / "broker.yaml"
@@ -186,21 +213,39 @@ class Chain:
         subscriber = ROOT / "examples" / "city" / "subscriber.py"
         options = ["--port", str(self.mqtt_port), "--topic", "pave/#", "--record", str(self.record)]
         log = None if self.plan.show else self._log("city")
-        await self._start("city", [sys.executable, str(subscriber), *options], log)
+        city = await self._start("city", [sys.executable, str(subscriber), *options], log)
+        await city.wait_for_file(self.record, START_TIMEOUT_S)  # it is there once the broker has said yes
 
-    async def _start_devices(self, specs: list[devices.DeviceSpec]) -> None:
+    async def _start_devices(self, specs: list[devices.DeviceSpec]) -> Fleet:
         clock = WallClock()
         bays = [Bay(bay.id, bay.kind) for bay in self.config.bay]
         self.world = World(scenario.load(self.plan.scenario), bays)
         air = WifiAir(clock, AccessPoint(devices.WIFI_SSID, devices.WIFI_KEY), tap=self._heard)
-        self.fleet = Fleet(specs, self.world, air, clock, self.plan.work_dir / "consoles", on_truth=self._happened)
-        await self.fleet.start()
+        self.fleet = Fleet(
+            specs, self.world, air, clock, self.plan.work_dir / "consoles", on_truth=self._happened, on_lost=self._broke
+        )
+        await self.fleet.start(hold_world=True)
+        return self.fleet
+
+    async def _until_all_have_reported(self, devices: int) -> None:
+        for _ in range(int(REPORT_TIMEOUT_S / 0.1)):
+            if len(self.reporting()) == devices or self.fault.done():
+                return
+            await asyncio.sleep(0.1)
+        silent = sorted(place.id for place in self.config.places() if place.device not in self.reporting())
+        consoles = self.plan.work_dir / "consoles"
+        raise processes.StartError(f"{len(silent)} devices did not report: {', '.join(silent[:5])}; see {consoles}")
 
     def _happened(self, change: Change) -> None:
         self.truths.append(Truth(change.bay, change.occupied, time.time()))
 
     def _heard(self, device: str, direction: str, _now_s: float, data: bytes) -> None:
         (self.tap.from_device if direction == "up" else self.tap.to_device)(device, data)
+
+    def _crashes(self, fleet: Fleet) -> list[str]:
+        consoles = self.plan.work_dir / "consoles"
+        raised = {log.stem for log in consoles.glob("*.log") if "Traceback" in log.read_text(errors="replace")}
+        return sorted(raised | {name for name, s in fleet.stats().items() if s["crashes"] or s["watchdog_resets"]})
 
     def _log(self, name: str) -> Path:
         return self.plan.work_dir / f"{name}.log"
@@ -212,7 +257,7 @@ class Chain:
         received = {message["id"] for message in await asyncio.to_thread(self.received)}
         return self.tap.acknowledged <= received
 
-    def _journal_rows(self) -> tuple[dict[str, dict[str, object]], set[str]]:
+    def _journal_rows(self) -> tuple[dict[str, Values], set[str]]:
         """Return (identity -> values of all readings, identities the sink has passed on), read by Python's SQLite."""
         with sqlite3.connect(f"file:{self.journal}?mode=ro", uri=True) as db:
             rows = db.execute("SELECT device || ':' || epoch || ':' || seq, body, position FROM reading").fetchall()
@@ -220,12 +265,6 @@ class Chain:
         passed = cursor[0] if cursor else 0
         stored = {identity: json.loads(body) for identity, body, _ in rows}
         return stored, {identity for identity, _, position in rows if position <= passed}
-
-
-def statistics(http_port: int) -> dict[str, Any]:
-    """Return the gateway's `/stats`."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{http_port}/stats", timeout=5) as response:
-        return json.load(response)
 
 
 def _receipt(message: dict[str, Any]) -> Receipt:

@@ -1,6 +1,7 @@
 """`make demo`: the site of Bercy, emulated, reporting to a city. Ends by Ctrl-C, or after `--for` seconds and a count.
 
-Last line of a run with `--for`: one JSON object. Exit status 0 only if nothing was lost.
+Last line of a run with `--for`: one JSON object. Exit status 0 only if every device reported and nothing was lost,
+invented, changed or left half-way.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import os
 import platform
 import signal
@@ -24,59 +26,78 @@ from pave_tools.errors import ToolError
 from simulation import processes
 from simulation.accounts import Settlement, settle
 from simulation.chain import ROOT, Chain, Plan
+from simulation.work_dir import WorkDirError
 
 EXAMPLE = ROOT / "examples" / "bercy"
 DRAIN_TIMEOUT_S = 40
+FOR_MIN_S, FOR_MAX_S = 10, 7 * 86400  # under 10 s hardly a vehicle has come
 _SAMPLE_EVERY_S = 2
 _SHOWN_FAULTS = 10
+_FOR_EVER_S = 1e9
 
 
 class Demo:
-    """One run, and what is measured beside the books."""
+    """One run, and what is measured beside the books. Made on the event loop it runs on."""
 
     def __init__(self, chain: Chain, for_s: float | None) -> None:
         self._chain = chain
         self._for_s = for_s
-        self._stopping = asyncio.Event()
+        self._stopped_by: asyncio.Future[int] = asyncio.get_running_loop().create_future()  # signal number
         self._peak_bytes = 0
 
-    async def run(self) -> Settlement:
-        """Start, run for the time given or until Ctrl-C, stop; return the settled books."""
+    async def run(self) -> int:
+        """Start, run for the time given or until Ctrl-C, stop, report; return the exit status."""
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, self._stopping.set)
-        try:
-            await self._chain.start()
-            print(f"bays on a map   http://127.0.0.1:{self._chain.http_port}/", flush=True)
-            print(f"open data       http://127.0.0.1:{self._chain.http_port}/open-data/bays.geojson", flush=True)
-            print(f"logs, journal   {self._chain.plan.work_dir}/   (plain CoAP, on loopback only)", flush=True)
-            await self._until_over()
-        finally:
-            await self._chain.stop()
-        return settle(self._chain.books())
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether it ended by a signal, in the middle of the traffic."""
-        return self._stopping.is_set()
-
-    async def _until_over(self) -> None:
+            asyncio.get_running_loop().add_signal_handler(number, self._stop, number)
+        phases = asyncio.create_task(self._phases())
         sampling = asyncio.create_task(self._sample_memory())
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), self._for_s)
-        if not self.interrupted:
-            draining = asyncio.create_task(self._chain.drain(DRAIN_TIMEOUT_S))
-            stopping = asyncio.create_task(self._stopping.wait())
-            await asyncio.wait([draining, stopping], return_when=asyncio.FIRST_COMPLETED)
-            draining.cancel()
-            stopping.cancel()
-        sampling.cancel()
+        try:
+            await asyncio.wait([phases, self._stopped_by, self._chain.fault], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            finished = phases.done()
+            phases.cancel()
+            sampling.cancel()
+            await self._chain.stop()
+        if finished:
+            await phases  # raises what ended it, if it was not its end
+        return self._concluded()
+
+    def _stop(self, number: int) -> None:
+        if not self._stopped_by.done():
+            self._stopped_by.set_result(number)
+
+    async def _phases(self) -> None:
+        await self._chain.start()
+        print(f"bays on a map   http://127.0.0.1:{self._chain.http_port}/", flush=True)
+        print(f"open data       http://127.0.0.1:{self._chain.http_port}/open-data/bays.geojson", flush=True)
+        print(f"logs, journal   {self._chain.plan.work_dir}/   (plain CoAP, on loopback only)", flush=True)
+        await asyncio.sleep(_FOR_EVER_S if self._for_s is None else self._for_s)
+        await self._chain.drain(DRAIN_TIMEOUT_S)
 
     async def _sample_memory(self) -> None:
         while True:
             self._peak_bytes = max(self._peak_bytes, await asyncio.to_thread(processes.memory_bytes))
             await asyncio.sleep(_SAMPLE_EVERY_S)
 
-    def report(self, settled: Settlement) -> dict[str, Any]:
+    def _concluded(self) -> int:
+        """Print what happened; return the exit status."""
+        if self._chain.fault.done():
+            print(f"pave: {self._chain.fault.result()}", file=sys.stderr)
+            return 2
+        settled = settle(self._chain.books())
+        number = self._stopped_by.result() if self._stopped_by.done() else 0
+        if number and self._for_s is None:
+            print(f"stopped: {settled.truth} changes of bays, {settled.received} received by the city so far")
+            return 0
+        _explain(settled, self._chain.crashes)
+        report = self._report(settled)
+        print(json.dumps(report))
+        if number:
+            return 128 + number
+        complete = report["devices"] == len(self._chain.config.places()) and not self._chain.crashes
+        return 0 if complete and settled.balanced and not settled.duplicates else 1
+
+    def _report(self, settled: Settlement) -> dict[str, Any]:
         """Return the JSON object of the run: changes at every station, then all readings, then the figures."""
         books = self._chain.books()
         first_s = min((message["seen_s"] for message in self._chain.received()), default=None)
@@ -89,6 +110,8 @@ class Demo:
             "lost": settled.lost,
             "duplicates": settled.duplicates,
             "phantom": len(settled.phantom),
+            "pending": len(settled.pending),
+            "altered": len(settled.altered),
             "readings": {
                 "sent": len(books.sent),
                 "acknowledged": len(books.acknowledged),
@@ -96,7 +119,8 @@ class Demo:
                 "forwarded": len(books.forwarded),
                 "received": len({receipt.identity for receipt in books.received}),
             },
-            "devices": len(self._chain.config.places()),
+            "devices": len(self._chain.reporting()),
+            "crashes": len(self._chain.crashes),
             "datagrams": self._chain.tap.datagrams,
             "memory_peak_mb": round(self._peak_bytes / 1e6),
             "make_to_first_reading_s": _since(_make_started_s(), first_s),
@@ -114,8 +138,10 @@ def _make_started_s() -> float | None:
 
 
 def _cloned_s() -> float | None:
-    """When this checkout was cloned: the first entry of git's own log of HEAD, if it says so."""
+    """When this checkout was cloned, by git's own log of HEAD; None when this is not the first run in it."""
     with suppress(OSError, IndexError, ValueError):
+        if Path(sys.prefix).stat().st_ctime < (_make_started_s() or math.inf) - 1:
+            return None
         first = (ROOT / ".git" / "logs" / "HEAD").read_text().splitlines()[0]
         who, _, what = first.partition("\t")
         if what.startswith("clone:"):
@@ -151,29 +177,60 @@ def _check_ports(arguments: argparse.Namespace) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
-    parser.add_argument("--for", dest="for_s", type=float, help="seconds of traffic, then the count")
+    parser.add_argument("--for", dest="for_s", type=_seconds, help="seconds of traffic, then the count")
     parser.add_argument("--site", type=Path, default=EXAMPLE / "site.toml")
     parser.add_argument("--scenario", type=Path, default=EXAMPLE / "scenarios" / "street.yaml")
     parser.add_argument("--work-dir", type=Path, default=ROOT / "var" / "demo")
-    parser.add_argument("--coap-port", type=int, default=5683)
-    parser.add_argument("--http-port", type=int, default=8080)
-    parser.add_argument("--mqtt-port", type=int, default=1883)
-    return parser.parse_args()
+    parser.add_argument("--coap-port", type=_port, default=5683)
+    parser.add_argument("--http-port", type=_port, default=8080)
+    parser.add_argument("--mqtt-port", type=_port, default=1883)
+    arguments = parser.parse_args()
+    if arguments.http_port == arguments.mqtt_port:
+        parser.error(f"--http-port and --mqtt-port are both {arguments.http_port}; they must differ")
+    return arguments
 
 
-def _explain(settled: Settlement) -> None:
-    """Say what is missing, by name."""
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not FOR_MIN_S <= seconds <= FOR_MAX_S:  # also false for NaN
+        raise argparse.ArgumentTypeError(f"FOR={text}: write seconds, {FOR_MIN_S} to {FOR_MAX_S}, such as FOR=30")
+    return seconds
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is no port; 1 to 65535")
+    return int(text)
+
+
+def _explain(settled: Settlement, crashes: list[str]) -> None:
+    """Say what is wrong, by name."""
     for truth in settled.unreported[:_SHOWN_FAULTS]:
         print(f"lost: {truth.bay} became {'occupied' if truth.occupied else 'free'} at {time.ctime(truth.at_s)}")
-    for identity in sorted(settled.missing_stored | settled.missing_received)[:_SHOWN_FAULTS]:
-        station = "stored" if identity in settled.missing_stored else "received"
-        print(f"lost: {identity} was acknowledged and is not {station}")
+    for what, identities in (
+        ("was acknowledged and is not stored", settled.missing_stored),
+        ("is safe at the gateway and was not received", settled.missing_received),
+        ("was sent and never acknowledged", settled.pending),
+        ("has other values at another station", settled.altered),
+    ):
+        for identity in sorted(identities)[:_SHOWN_FAULTS]:
+            print(f"{identity} {what}")
     for receipt in settled.phantom[:_SHOWN_FAULTS]:
-        print(f"phantom: {receipt.identity} at {receipt.place}: {receipt.values}")
+        print(f"phantom: {receipt.identity} at {receipt.place}: {dict(receipt.values)}")
+    for name in crashes[:_SHOWN_FAULTS]:
+        print(f"crashed: {name}; its console has the traceback")
+
+
+async def _run(plan: Plan, for_s: float | None) -> int:
+    return await Demo(Chain(plan), for_s).run()
 
 
 def main() -> int:
     """Run the demo; return its exit status."""
+    processes.end_with_parent()  # make, killed hard, would leave us with the ports
     arguments = _arguments()
     _check_machine()
     _check_ports(arguments)
@@ -187,17 +244,12 @@ def main() -> int:
         show=sys.stdout.isatty(),
     )
     try:
-        demo = Demo(Chain(plan), arguments.for_s)
-        settled = asyncio.run(demo.run())
-    except (ConfigError, ScenarioError, ToolError, processes.StartError) as error:
+        return asyncio.run(_run(plan, arguments.for_s))
+    except (ConfigError, ScenarioError, ToolError, WorkDirError, processes.StartError) as error:
         print(f"pave: {error}", file=sys.stderr)
-        return 2
-    if demo.interrupted:
-        print(f"stopped: {settled.truth} changes of bays, {settled.received} received by the city so far")
-        return 0
-    _explain(settled)
-    print(json.dumps(demo.report(settled)))
-    return 1 if settled.lost or settled.phantom or not settled.truth else 0
+    except OSError as error:
+        print(f"pave: {error.strerror}: {error.filename}. Next: check the folder and the free disk", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

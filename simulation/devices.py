@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from pave_emulator.fleet import DeviceSpec
@@ -9,7 +10,8 @@ from pave_gateway.config import Config
 from pave_gateway.core.places import KIOSK, Place
 from pave_tools import firmware
 from pave_tools.board import board_path, load_board
-from pave_tools.image import DeviceSettings, build_flash_image, mac_of
+from pave_tools.image import DeviceSettings, build_flash_image, first_epoch, mac_of
+from pave_tools.nvs_image import NvsValues
 
 WIFI_SSID = "pave-bercy"
 WIFI_KEY = "emulated-air-only"
@@ -23,13 +25,14 @@ def build(config: Config, gateway: tuple[str, int], flash_dir: Path, heartbeat_s
     """
     boards = {role: load_board(board_path(name)) for role, name in BOARDS.items()}
     files = {role: firmware.build(role) for role in BOARDS}
+    nvs: NvsValues = {"pave": {"epoch": first_epoch(time.time())}}
     specs: list[DeviceSpec] = []
     for place in config.places():
         role = "kiosk" if place.kind == KIOSK else "presence"
         settings = DeviceSettings(place.device, role, gateway[0], gateway[1], WIFI_SSID, WIFI_KEY)
         image = flash_dir / f"{place.id}.bin"
         content = {**settings.config(boards[role]), "heartbeat_s": heartbeat_s}
-        build_flash_image(boards[role], files[role], content, {}, image)
+        build_flash_image(boards[role], files[role], content, nvs, image)
         specs.append(_spec(place, BOARDS[role], image))
     return specs
 

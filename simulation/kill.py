@@ -16,12 +16,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from simulation.accounts import Settlement, settle
+from simulation.accounts import RETRANSMITTED_LATE_S, Settlement, settle
 from simulation.chain import ROOT, Chain, Plan
 from simulation.demo import EXAMPLE
+from simulation.processes import StartError
 
 EAGER_GATEWAY = ("-m", "simulation.eager_gateway")
-FIRST_KILL_S = 4.0  # by then every sensor has reported its first state
+FIRST_KILL_S = 1.0
 DRAIN_TIMEOUT_S = 60
 _DOWN_MAX_S = 1.0
 
@@ -52,8 +53,10 @@ async def campaign(plan: Plan, kills: int, for_s: float, seed: int) -> Outcome:
         await chain.drain(DRAIN_TIMEOUT_S)
     finally:
         await chain.stop()
+    if chain.fault.done():
+        raise StartError(chain.fault.result())
     books = chain.books()
-    return Outcome(len(moments), len(books.acknowledged), settle(books))
+    return Outcome(len(moments), len(books.acknowledged), settle(books, RETRANSMITTED_LATE_S))
 
 
 def main() -> int:
@@ -78,10 +81,13 @@ def main() -> int:
         "acknowledged_not_stored": len(settled.missing_stored),
         "acknowledged_not_received": len(settled.missing_received),
         "unreported": len(settled.unreported),
+        "phantom": len(settled.phantom),
+        "pending": len(settled.pending),
+        "altered": len(settled.altered),
         "duplicates": settled.duplicates,
     }
     print(json.dumps(report))
-    return 1 if settled.lost else 0
+    return 0 if settled.balanced else 1
 
 
 if __name__ == "__main__":

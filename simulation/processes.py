@@ -7,7 +7,7 @@ import contextlib
 import ctypes
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -68,14 +68,33 @@ class Child:
             await asyncio.sleep(0.05)
         raise StartError(f"{self.name} does not listen on port {port}; it said:\n{self.last_words()}")
 
-    async def stop(self, number: int = signal.SIGTERM, timeout_s: float = 10) -> None:
-        """Ask it to end; after `timeout_s` make it."""
+    async def wait_for_file(self, path: Path, timeout_s: float) -> None:
+        """Return once `path` exists; raises `StartError` as `wait_for_line`."""
+        for _ in range(int(timeout_s / 0.05)):
+            if await asyncio.to_thread(path.exists):
+                return
+            if not self.running:
+                break
+            await asyncio.sleep(0.05)
+        raise StartError(f"{self.name} did not get ready; it said:\n{self.last_words()}")
+
+    def on_exit(self, callback: Callable[[Child, int], None]) -> None:
+        """Have `callback(child, status)` called when it ends."""
+
+        async def wait() -> None:
+            callback(self, await self._process.wait())
+
+        self._watching = asyncio.create_task(wait())
+
+    async def stop(self, number: int = signal.SIGTERM, timeout_s: float = 10) -> int:
+        """Ask it to end; after `timeout_s` make it. Return its status."""
         if self.running:
             self._process.send_signal(number)
         try:
-            await asyncio.wait_for(self._process.wait(), timeout_s)
+            return await asyncio.wait_for(self._process.wait(), timeout_s)
         except TimeoutError:
             await self.kill()
+            return -signal.SIGKILL
 
     async def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
@@ -97,7 +116,7 @@ async def start(
             stderr=output,
             env={**os.environ, **(environment or {})},
             process_group=0,
-            preexec_fn=_end_with_parent,
+            preexec_fn=end_with_parent,
         )
     finally:
         if output:
@@ -116,5 +135,6 @@ def memory_bytes() -> int:
     return total
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Have the kernel send this process SIGTERM when its parent ends."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 from pave_wire import coap, model
 from pave_wire.errors import WireError
+from simulation.accounts import Values
 
 _REQUESTS_OPEN = 4096  # requests remembered until their response; far more than the devices have open
 
@@ -14,7 +15,8 @@ class Tap:
     """Feed it every datagram between devices and gateway; read `sent` and `acknowledged`."""
 
     def __init__(self) -> None:
-        self.sent: dict[str, dict[str, object]] = {}
+        self.sent: dict[str, Values] = {}
+        self.altered: set[str] = set()  # identities sent with two different sets of values
         self.acknowledged: set[str] = set()
         self.datagrams = 0
         self._open: OrderedDict[tuple[str, bytes], list[str]] = OrderedDict()  # (device, token) -> identities
@@ -30,7 +32,8 @@ class Tap:
         except WireError:
             return
         for reading in readings:
-            self.sent.setdefault(reading.identity, dict(reading.values))
+            if self.sent.setdefault(reading.identity, reading.values) != reading.values:
+                self.altered.add(reading.identity)
         self._open[device, message.token] = [reading.identity for reading in readings]
         while len(self._open) > _REQUESTS_OPEN:
             self._open.popitem(last=False)

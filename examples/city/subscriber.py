@@ -3,7 +3,8 @@
     python examples/city/subscriber.py --port 1883 --topic 'pave/#' [--record received.ndjson]
 
 On a terminal it draws a live table; elsewhere it prints a line every five seconds. `--record` keeps every message as
-one JSON line, flushed before the message is acknowledged to the broker.
+one JSON line, flushed before the message is acknowledged to the broker; the file is there once the broker has said that
+we are subscribed.
 """
 
 from __future__ import annotations
@@ -22,21 +23,29 @@ import paho.mqtt.client as mqtt
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 ROWS = 12
+COLUMNS = ("time", "bay", "kind", "state", "because", "confidence", "reading")
 _KINDS = ("delivery", "taxi", "disabled")
 
 
 class City:
     """What the city knows so far."""
 
-    def __init__(self, record: TextIO | None) -> None:
+    def __init__(self, record_path: Path | None) -> None:
         self.latest: deque[dict[str, Any]] = deque(maxlen=ROWS)
         self.occupied: dict[str, tuple[str, bool]] = {}  # place -> (kind, occupied)
         self.messages = 0
         self._seen: Counter[str] = Counter()
-        self._record = record
+        self._record_path = record_path
+        self._record: TextIO | None = None
         self._lock = threading.Lock()
+
+    def subscribed(self) -> None:
+        """Messages come from now on."""
+        if self._record_path is not None and self._record is None:
+            self._record = self._record_path.open("a")
 
     def take(self, payload: bytes) -> None:
         """Take one message as published."""
@@ -44,7 +53,7 @@ class City:
         with self._lock:
             self.messages += 1
             self._seen[message["id"]] += 1
-            if "occupied" in message["values"]:
+            if message["kind"] in _KINDS and "occupied" in message["values"]:
                 self.occupied[message["place"]] = (message["kind"], message["values"]["occupied"])
                 self.latest.appendleft(message)
         if self._record is not None:
@@ -57,14 +66,15 @@ class City:
             kinds = ", ".join(f"{kind} {self._occupied(kind)}" for kind in _KINDS)
             return f"city: {self.messages} messages, {len(self._seen)} readings; occupied: {kinds}"
 
-    def table(self) -> Table:
-        """The latest readings of bays, newest first."""
+    def table(self, columns: int) -> Table:
+        """The latest readings of bays, newest first, for a terminal of so many columns."""
+        width = len(COLUMNS) if columns >= 110 else 4
         table = Table(title="What the city receives", caption=self.summary(), expand=True)
-        for column in ("time", "bay", "kind", "state", "because", "confidence", "reading"):
+        for column in COLUMNS[:width]:
             table.add_column(column, no_wrap=True)
         with self._lock:
             for message in self.latest:
-                table.add_row(*_cells(message))
+                table.add_row(*_cells(message)[:width])
         return table
 
     def _occupied(self, kind: str) -> str:
@@ -72,19 +82,14 @@ class City:
         return f"{sum(states)}/{len(states)}"
 
 
-def _cells(message: dict[str, Any]) -> list[str]:
+def _cells(message: dict[str, Any]) -> list[Text]:
     values = message["values"]
-    state = "[bold red]occupied[/]" if values["occupied"] else "[green]free[/]"
-    confidence = f"{values['confidence']:.2f}" if "confidence" in values else ""
-    return [
-        message["time"][11:19],
-        message["place"],
-        message["kind"],
-        state,
-        values.get("reason", ""),
-        confidence,
-        message["id"],
-    ]
+    state = Text("occupied", "bold red") if values["occupied"] else Text("free", "green")
+    texts = [message["time"][11:19], message["place"], message["kind"], "", values.get("reason", ""), "", message["id"]]
+    cells = [Text("".join(char if char.isprintable() else "?" for char in str(text))) for text in texts]
+    cells[3] = state
+    cells[5] = Text(f"{values['confidence']:.2f}" if "confidence" in values else "")
+    return cells
 
 
 def subscribe(city: City, host: str, port: int, topic: str) -> mqtt.Client:
@@ -99,6 +104,7 @@ def subscribe(city: City, host: str, port: int, topic: str) -> mqtt.Client:
         client.ack(message.mid, message.qos)
 
     client.on_connect = on_connect
+    client.on_subscribe = lambda *_: city.subscribed()
     client.on_message = on_message
     client.reconnect_delay_set(1, 2)
     client.connect(host, port)
@@ -117,12 +123,11 @@ def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    record = arguments.record.open("a") if arguments.record else None
-    city = City(record)
+    city = City(arguments.record)
     client = subscribe(city, arguments.host, arguments.port, arguments.topic)
     console = Console()
     if console.is_terminal:
-        with Live(console=console, get_renderable=city.table, refresh_per_second=4):
+        with Live(console=console, get_renderable=lambda: city.table(console.width), refresh_per_second=4):
             stop.wait()
     else:
         while not stop.wait(5):

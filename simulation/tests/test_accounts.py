@@ -39,6 +39,13 @@ def test_a_change_that_never_arrived_is_lost_even_if_another_bay_reported_twice(
     assert [r.place for r in settled.phantom] == ["b3"]
 
 
+def test_reports_are_matched_in_order_so_a_flap_does_not_stand_for_a_missed_change() -> None:
+    truths = [Truth("b1", True, 100), Truth("b1", False, 110), Truth("b1", True, 120)]
+    flap = [receipt(1, True, 101), receipt(2, False, 125), receipt(3, True, 127)]
+    settled = settle(books(truths, flap))
+    assert len(settled.unreported) == 2 and len(settled.phantom) == 2
+
+
 def test_a_report_of_another_time_does_not_stand_for_the_truth() -> None:
     wrong = good()
     wrong.received[1] = receipt(1, True, 160)
@@ -64,3 +71,26 @@ def test_a_reading_received_twice_is_a_duplicate_and_not_a_second_change() -> No
     twice = good()
     twice.received.append(twice.received[1])
     assert counts(settle(twice)) == (3, 3, 3, 3, 3, 0, 1)
+
+
+def test_a_reading_that_was_never_acknowledged_is_left_half_way() -> None:
+    wrong = good()
+    wrong.sent["24a160fffe000201:1:0"] = {"screen-free": 3}
+    settled = settle(wrong)
+    assert settled.lost == 0 and settled.pending == {"24a160fffe000201:1:0"} and not settled.balanced
+
+
+def test_a_stored_reading_the_city_never_saw_is_lost_though_no_device_was_told() -> None:
+    wrong = good()
+    wrong.stored["24a160fffe000201:1:0"] = {"screen-free": 3}
+    assert settle(wrong).missing_received == {"24a160fffe000201:1:0"} and not settle(wrong).balanced
+
+
+def test_a_value_that_changes_on_the_way_is_seen() -> None:
+    wrong = good()
+    wrong.received[0] = receipt(0, True, 90, reason="boot")
+    assert settle(wrong).altered == {f"{DEVICE}:1:0"} and not settle(wrong).balanced
+
+
+def test_a_run_in_which_nothing_happened_proves_nothing() -> None:
+    assert settle(good()).balanced and not settle(Books()).balanced

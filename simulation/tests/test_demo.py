@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-DEMO = [sys.executable, "-m", "simulation.demo"]
+DEMO = [sys.executable, "-m", "simulation"]
 ROOT = Path(__file__).parents[2]
 
 
@@ -71,7 +71,29 @@ def test_a_busy_port_gets_one_line_with_the_next_step(tmp_path: Path, name: str,
     with socket.socket(socket.AF_INET, kind) as holder:
         holder.bind(("127.0.0.1", 0))
         port = str(holder.getsockname()[1])
-        command = [*DEMO, *free_ports(), f"--{name}-port", port, "--work-dir", str(tmp_path / "demo"), "--for", "5"]
+        command = [*DEMO, *free_ports(), f"--{name}-port", port, "--work-dir", str(tmp_path / "demo"), "--for", "12"]
         finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
     assert finished.returncode != 0 and len(finished.stderr.strip().splitlines()) == 1
     assert port in finished.stderr and "Next:" in finished.stderr
+
+
+@pytest.mark.parametrize("words", [["--for", "abc"], ["--for", "0"], ["--for", "nan"], ["--http-port", "99999"]])
+def test_a_wrong_number_is_named_with_what_would_do(words: list[str]) -> None:
+    finished = subprocess.run([*DEMO, *words], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert finished.returncode != 0 and words[1] in finished.stderr and "Traceback" not in finished.stderr
+
+
+def test_a_link_that_breaks_by_itself_is_named(tmp_path: Path) -> None:
+    command = [*DEMO, *free_ports(), "--work-dir", str(tmp_path / "demo"), "--for", "60"]
+    demo = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert demo.stdout is not None and demo.stderr is not None
+    try:
+        demo.stdout.readline()
+        broker = next(p for p in below(demo.pid) if any("amqtt" in word for word in p.cmdline()))
+        broker.kill()
+        assert demo.wait(timeout=30) == 2
+        assert "the broker ended with status -9" in demo.stderr.read()
+    finally:
+        demo.kill()
+        demo.stdout.close()
+        demo.stderr.close()

@@ -9,7 +9,7 @@ def post(seq: int) -> coap.Message:
     reading = model.Reading(DEVICE, 1, seq, 0, {"occupied": True, "reason": "field"})
     client = coap_client.Client(lambda n: seq)
     client.request(coap.POST, "r", GATEWAY, 0, model.pack_readings(DEVICE, [reading]), 112)
-    return coap.decode(client.datagrams_to_send()[0][0])
+    return coap.decode(client.datagrams_to_send(0)[0][0])
 
 
 def test_a_reading_is_sent_when_it_is_on_the_air_and_acknowledged_with_its_own_2_04() -> None:
