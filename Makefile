@@ -6,13 +6,13 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 export PAVE_MAKE_STARTED_S := $(shell date +%s)
 
-.PHONY: help demo test test-long lint types format bench lock clean servers
+.PHONY: help demo test test-long lint types format fuzz bench lock clean servers
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/.demo  ## Run the Bercy site, emulated, into a city's MQTT broker; FOR=30 ends after 30 s with a count
-	@$(RUN) -m simulation.demo $(if $(FOR),--for $(FOR)) $(DEMO)
+	@$(RUN) -m simulation $(if $(FOR),--for $(FOR)) $(DEMO)
 
 test: $(VENV)/.dev servers lint types  ## Everything that must pass before a commit lands, long campaigns apart
 	@$(RUN) -m pytest -m "not long"
@@ -22,14 +22,17 @@ test-long: $(VENV)/.dev servers  ## The long campaigns
 
 lint: $(VENV)/.dev  ## Format and lint, and whether generated files are current
 	@$(VENV)/bin/ruff format --check -q . && $(VENV)/bin/ruff check -q .
-	@$(RUN) -m pave_tools.pins --check
+	@$(RUN) -m pave_tools.pins --check && $(RUN) -m pave_tools.wire_md --check
 
 types: $(VENV)/.dev  ## Type-check the gateway and the wire (strict), the tools and the simulation
 	@$(VENV)/bin/basedpyright
 
 format: $(VENV)/.dev  ## Put the code into shape
 	@$(VENV)/bin/ruff check -q --fix . ; $(VENV)/bin/ruff format .
-	@$(RUN) -m pave_tools.pins
+	@$(RUN) -m pave_tools.pins && $(RUN) -m pave_tools.wire_md
+
+fuzz: $(VENV)/.dev  ## Fuzz every decoder for FOR seconds (60)
+	@$(RUN) -m fuzz --for $(or $(FOR),60)
 
 bench: $(VENV)/.dev  ## Every figure of the README
 	@for name in benchmarks/[a-z]*.py; do $(RUN) -m benchmarks.$$(basename $$name .py) || exit 1; done

@@ -1,14 +1,17 @@
 """The command line behind `tools/flash.py`."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pave_tools.board import board_path, load_board
+from pave_tools.board import Board, board_path, load_board
 from pave_tools.errors import ToolError
 from pave_tools.firmware import build as build_firmware
-from pave_tools.image import DeviceSettings, build_flash_image
+from pave_tools.image import DeviceSettings, build_flash_image, first_epoch
+from pave_tools.manifest import SLOT, load_role
+from pave_tools.nvs_image import NvsValues
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -32,13 +35,22 @@ def build(
     try:
         host, port = split_address(gateway)
         target = load_board(board_path(board))
+        check_board(role, target)
         settings = DeviceSettings(device, role, host, port, wifi_ssid, wifi_key)
         files = build_firmware(role)
-        build_flash_image(target, files, settings.config(target), {}, output)
+        nvs: NvsValues = {"pave": {"epoch": first_epoch(time.time())}}
+        build_flash_image(target, files, settings.config(target), nvs, output)
     except ToolError as error:
         typer.echo(f"flash: {error}", err=True)
         raise typer.Exit(1) from error
     typer.echo(f"{output}: {role} {device} on {target.name}, {len(files)} files, app slots empty")
+
+
+def check_board(role: str, board: Board) -> None:
+    """Raise `ToolError` unless `board` is listed for `role` in the manifest."""
+    modules = [entry.device_path for entry in load_role(role).modules]
+    if f"{SLOT}/boards/{board.module}.mpy" not in modules:
+        raise ToolError(f"role {role!r} has no pins for board {board.name!r}; name the board that the role is made for")
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -22,6 +22,7 @@ from pave_tools.nvs_image import NvsValues, build_nvs
 from pave_tools.partition import TABLE_OFFSET, encode_table
 
 CONFIG_PATH = "/config.json"
+_EPOCH_ZERO_S = 1767225600  # 2026-01-01T00:00:00Z
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class DeviceSettings:
             raise ImageError(f"device {self.device!r} should be a MAC as EUI-64: 16 lower-case hex digits, fffe amid")
         if not 1 <= self.gateway_port <= 65535:
             raise ImageError(f"gateway port {self.gateway_port} should be 1 to 65535")
+        if self.wifi_key and not 8 <= len(self.wifi_key) <= 63:
+            raise ImageError(
+                f"the Wi-Fi key has {len(self.wifi_key)} characters; WPA wants 8 to 63, an open network none"
+            )
 
     def config(self, board: Board) -> dict[str, Any]:
         """Return the settings in the form the firmware reads."""
@@ -50,6 +55,14 @@ class DeviceSettings:
             "wifi": {"ssid": self.wifi_ssid, "key": self.wifi_key},
             "gateway": {"host": self.gateway_host, "port": self.gateway_port},
         }
+
+
+def first_epoch(now_s: float) -> int:
+    """Return the epoch a device flashed at `now_s` (unix time) begins after: seconds since 2026-01-01.
+
+    It advances by one at each power-on, so a device that is flashed anew never comes back to an epoch it has used.
+    """
+    return int(now_s) - _EPOCH_ZERO_S
 
 
 def mac_of(device: str) -> bytes:

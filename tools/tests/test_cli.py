@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pave_tools.image import first_epoch
 from pave_tools.tree import REPOSITORY
 
 OPTIONS = {
@@ -23,7 +24,7 @@ def flash(output: Path, **changes: str) -> subprocess.CompletedProcess[str]:
     options = OPTIONS | {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
     arguments = [text for pair in options.items() for text in pair]
     command = [sys.executable, "tools/flash.py", "build", *arguments, "-o", str(output)]
-    environment = os.environ | {"PAVE_WIFI_KEY": "secret"}
+    environment = os.environ | {"PAVE_WIFI_KEY": "long enough"}
     return subprocess.run(
         command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=30, check=False
     )
@@ -43,6 +44,8 @@ def test_build_writes_an_image_and_says_what_it_is(tmp_path: Path) -> None:
         ({"role": "presense"}, "no role 'presense'"),
         ({"gateway": "10.0.0.2"}, "should be HOST:PORT"),
         ({"device": "1234"}, "16 lower-case hex digits"),
+        ({"role": "kiosk"}, "no pins for board 'pave-presence-v1'"),
+        ({"wifi_key": "short"}, "WPA wants 8 to 63"),
     ],
 )
 def test_a_mistake_gives_one_line_and_exit_status_1(tmp_path: Path, change: dict[str, str], message: str) -> None:
@@ -50,3 +53,9 @@ def test_a_mistake_gives_one_line_and_exit_status_1(tmp_path: Path, change: dict
     assert done.returncode == 1
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_device_flashed_again_begins_at_a_later_epoch(tmp_path: Path) -> None:
+    assert first_epoch(1767225600 + 10) == 10
+    earlier, later = first_epoch(1_800_000_000), first_epoch(1_800_000_000 + 3600)
+    assert later - earlier == 3600, "more than the power-ons an hour has room for"
