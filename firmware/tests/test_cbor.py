@@ -21,6 +21,15 @@ BOTH_WAYS = [
     (18446744073709551615, "1bffffffffffffffff"),
     (-1, "20"),
     (-1000, "3903e7"),
+    (0.0, "f90000"),
+    (1.0, "f93c00"),
+    (1.5, "f93e00"),
+    (65504.0, "f97bff"),
+    (5.960464477539063e-8, "f90001"),
+    (0.00006103515625, "f90400"),
+    (-4.0, "f9c400"),
+    (float("inf"), "f97c00"),
+    (-float("inf"), "f9fc00"),
     (100000.0, "fa47c35000"),
     (False, "f4"),
     (True, "f5"),
@@ -37,12 +46,7 @@ BOTH_WAYS = [
     (["a", {"b": "c"}], "826161a161626163"),
 ]
 ONLY_READ = [
-    (0.0, "f90000"),
-    (1.0, "f93c00"),
-    (1.5, "f93e00"),
-    (65504.0, "f97bff"),
-    (5.960464477539063e-8, "f90001"),
-    (-4.0, "f9c400"),
+    (100000.0, "fb40f86a0000000000"),
     (None, "f7"),
     (b"\x01\x02\x03\x04\x05", "5f42010243030405ff"),
     ("streaming", "7f657374726561646d696e67ff"),
@@ -109,10 +113,28 @@ def test_every_two_byte_message_is_a_value_or_a_named_error():
     assert 0 < refused < 0x10000
 
 
-def test_a_float_takes_four_bytes_only_where_that_loses_nothing():
-    assert len(cbor.dumps(0.5)) == 5
+def test_a_float_takes_fewer_bytes_only_where_that_loses_nothing():
+    for value, size in [
+        (0.5, 3),
+        (0.96875, 3),
+        (65504.0, 3),
+        (65520.0, 5),
+        (2.0**-24, 3),
+        (1.5 * 2.0**-24, 5),
+        (2.0**-25, 5),
+    ]:
+        assert len(cbor.dumps(value)) == size and cbor.loads(cbor.dumps(value)) == value, value
+    assert cbor.dumps(float("nan")) == b"\xf9\x7e\x00"
+    assert cbor.dumps(-0.0) == b"\xf9\x80\x00"
     if struct.unpack(">d", struct.pack(">d", 0.1))[0] != struct.unpack(">f", struct.pack(">f", 0.1))[0]:
         assert len(cbor.dumps(0.1)) == 9
+
+
+def test_every_half_precision_float_survives():
+    for bits in range(0, 0x10000, 7):
+        data = b"\xf9" + struct.pack(">H", bits)
+        value = cbor.loads(data)
+        assert cbor.dumps(value) == data or value != value, bits
 
 
 def test_a_type_outside_the_data_model_cannot_be_encoded():

@@ -1,6 +1,7 @@
 from checks import raised
 
 from pave_wire import coap, coap_client, limits
+from pave_wire.coap_exchange import Response
 from pave_wire.errors import CoapError
 
 GATEWAY = ("192.0.2.1", 5683)
@@ -14,7 +15,7 @@ def client(**kwargs):
 def post(endpoint, now_ms=0):
     """Open a POST and return (its token, the message sent)."""
     token = endpoint.request(coap.POST, "r", GATEWAY, now_ms, b"body", 112)
-    ((data, address),) = endpoint.datagrams_to_send()
+    ((data, address),) = endpoint.datagrams_to_send(now_ms)
     assert address == GATEWAY
     return token, coap.decode(data)
 
@@ -28,7 +29,7 @@ def test_a_piggybacked_response_closes_the_exchange():
     token, request = post(endpoint)
     assert (request.type, request.path, request.payload) == (coap.CON, "r", b"body")
     (event,) = answer(endpoint, coap.Message(coap.ACK, coap.CHANGED, request.mid, token))
-    assert isinstance(event, coap_client.Response) and event.token == token and event.code == coap.CHANGED
+    assert isinstance(event, Response) and event.token == token and event.code == coap.CHANGED
     assert endpoint.next_timeout() is None
 
 
@@ -41,7 +42,7 @@ def test_an_unanswered_request_is_sent_again_with_doubled_waits_and_then_fails()
         now_ms = endpoint.next_timeout()
         assert endpoint.handle_timeout(now_ms - 1) == []
         events += endpoint.handle_timeout(now_ms)
-        for data, _ in endpoint.datagrams_to_send():
+        for data, _ in endpoint.datagrams_to_send(now_ms):
             assert coap.decode(data).mid == request.mid
             sent_ms.append(now_ms)
     assert sent_ms == [2000, 6000, 14000, 30000]  # RFC 7252, 4.2 with ACK_RANDOM_FACTOR at its lowest
@@ -58,10 +59,10 @@ def test_a_separate_response_is_awaited_after_an_empty_ack_and_acknowledged():
     endpoint = client()
     token, request = post(endpoint)
     assert answer(endpoint, coap.Message(coap.ACK, coap.EMPTY, request.mid)) == []
-    assert endpoint.handle_timeout(20000) == [] and endpoint.datagrams_to_send() == []
+    assert endpoint.handle_timeout(20000) == [] and endpoint.datagrams_to_send(0) == []
     (event,) = answer(endpoint, coap.Message(coap.CON, coap.CONTENT, 99, token, [], b"late"))
     assert event.payload == b"late"
-    ((data, _),) = endpoint.datagrams_to_send()
+    ((data, _),) = endpoint.datagrams_to_send(0)
     ack = coap.decode(data)
     assert (ack.type, ack.code, ack.mid) == (coap.ACK, coap.EMPTY, 99)
 
@@ -70,7 +71,7 @@ def test_a_separate_response_that_never_comes_is_a_time_out():
     endpoint = client()
     _, request = post(endpoint)
     answer(endpoint, coap.Message(coap.ACK, coap.EMPTY, request.mid), now_ms=1000)
-    assert endpoint.next_timeout() == 1000 + coap_client.SEPARATE_RESPONSE_MS
+    assert endpoint.next_timeout() == 1000 + coap_client.RESPONSE_MS
     assert endpoint.handle_timeout(endpoint.next_timeout())[0].why == "timeout"
 
 
@@ -99,7 +100,7 @@ def test_a_duplicate_response_is_ignored_and_a_late_confirmable_one_is_reset():
     assert len(answer(endpoint, good)) == 1
     assert answer(endpoint, good) == []
     assert answer(endpoint, coap.Message(coap.CON, coap.CHANGED, 5, token)) == []
-    assert coap.decode(endpoint.datagrams_to_send()[0][0]).type == coap.RST
+    assert coap.decode(endpoint.datagrams_to_send(0)[0][0]).type == coap.RST
 
 
 def test_open_exchanges_are_limited_and_can_be_cancelled():
@@ -108,10 +109,10 @@ def test_open_exchanges_are_limited_and_can_be_cancelled():
         endpoint.request(coap.GET, "a", GATEWAY, 0)
     assert "open" in str(raised(CoapError, endpoint.request, coap.GET, "a", GATEWAY, 0))
     endpoint.cancel()
-    assert endpoint.next_timeout() is None and endpoint.datagrams_to_send() == []
+    assert endpoint.next_timeout() is None and endpoint.datagrams_to_send(0) == []
 
 
 def test_a_request_too_large_for_a_datagram_is_refused_before_it_is_sent():
     endpoint = client()
     raised(CoapError, endpoint.request, coap.POST, "r", GATEWAY, 0, bytes(limits.DATAGRAM_BYTES))
-    assert endpoint.datagrams_to_send() == [] and endpoint.next_timeout() is None
+    assert endpoint.datagrams_to_send(0) == [] and endpoint.next_timeout() is None

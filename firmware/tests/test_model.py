@@ -44,7 +44,7 @@ def test_packs_outside_the_contract_are_refused_with_the_value():
         (pack(free), "before the first seq"),
         (senml.encode([{"bn": URN, "n": "seq", "v": 1}]), "before the epoch"),
         (pack({"n": "epoch", "v": 4}), "twice"),
-        (senml.encode([{"bn": URN, "n": "epoch", "v": 65536}]), "65536"),
+        (senml.encode([{"bn": URN, "n": "epoch", "v": 2**32}]), "4294967296"),
         (senml.encode([{"bn": URN, "n": "epoch", "v": 1.5}]), "1.5"),
         (pack({"n": "seq", "v": -1}), "-1"),
         (pack(dict(seq, bt=5), free), "time 5"),
@@ -54,6 +54,15 @@ def test_packs_outside_the_contract_are_refused_with_the_value():
         (pack(seq, {"n": "field", "v": float("inf")}), "inf"),
         (pack(seq, {"n": "reason", "vs": "x" * 65}), "65 characters"),
         (pack(seq, {"n": "blob", "vd": b"x"}), "neither"),
+        (pack(seq, {"n": "big", "v": 2**64 - 1}), "either way"),
+        (pack(seq, {"n": "field", "v": 25, "u": "uT"}), "sent in T"),
+        (pack(seq, {"n": "confidence", "v": 1.5}), "from 0 to 1"),
+        (pack(seq, {"n": "confidence", "vb": True}), "from 0 to 1"),
+        (pack(seq, {"n": "reason", "vs": "</script>"}), "letters"),
+        (pack(seq, {"n": "reason", "vs": "a\nb"}), "letters"),
+        (pack(seq, dict(free, t=-1)), "time of its own"),
+        (pack(seq, {"n": "", "v": 1}), "without a name"),
+        (pack(seq, free, seq, free), "seq 1 stated twice"),
         (pack(seq, free, {"bn": "urn:dev:mac:24a160fffe000102_", "n": "reason", "vs": "x"}), "in a pack of"),
         (senml.encode([{"bn": "urn:dev:mac:24A160fffe000101_", "n": "epoch", "v": 3}]), "hexadecimal"),
         (pack(*[dict(r) for n in range(17) for r in ({"n": "seq", "v": n}, free)]), "17 readings"),
@@ -83,6 +92,11 @@ def test_availability_survives_the_wire():
 def test_half_an_availability_is_refused():
     data = senml.encode([{"n": "taxi/free", "v": 3}])
     assert "taxi" in str(raised(ModelError, model.unpack_availability, data))
+    for free, total in ((-1, 3), (4, 3)):
+        data = model.pack_availability({"taxi": (free, total)})
+        assert "taxi" in str(raised(ModelError, model.unpack_availability, data))
+    data = senml.encode([{"n": "taxi/free", "v": 1}, {"n": "taxi/total", "v": 3}, {"n": "taxi/free", "v": 2}])
+    assert "twice" in str(raised(ModelError, model.unpack_availability, data))
     data = senml.encode([{"n": "taxi/maybe", "v": 3}])
     assert "taxi/maybe" in str(raised(ModelError, model.unpack_availability, data))
 
@@ -90,3 +104,27 @@ def test_half_an_availability_is_refused():
 def test_problem_details_carry_title_and_detail():
     # RFC 9290, table 1: title is -1, detail is -2
     assert cbor.loads(model.problem("Bad CBOR", "truncated")) == {-1: "Bad CBOR", -2: "truncated"}
+
+
+def test_a_pack_that_the_gateway_would_refuse_is_not_made():
+    for readings, word in [
+        ([], "0 readings"),
+        ([reading(n) for n in range(17)], "17 readings"),
+        ([model.Reading(DEVICE, 3, 1, 0, {"v%d" % n: n for n in range(13)})], "13 values"),
+        ([reading(1, occupied=1)], "boolean"),
+        ([reading(1, blind="yes")], "boolean"),
+    ]:
+        assert word in str(raised(ModelError, model.pack_readings, DEVICE, readings)), word
+
+
+def test_the_limits_allow_the_fullest_pack():
+    records = 1 + limits.READINGS_PER_PACK * (1 + limits.VALUES_PER_READING)
+    assert records <= limits.SENML_RECORDS
+    assert 1 + records * 7 <= limits.CBOR_ITEMS  # a map of three fields is seven values
+
+
+def test_a_blind_sensor_reports_no_occupancy_and_a_tilted_one_raises_an_alarm():
+    got = model.unpack_readings(model.pack_readings(DEVICE, [reading(1, blind=True, reason="field")]))
+    assert got[0].values == {"blind": True, "reason": "field"}
+    assert model.class_of(got[0].values) == "presence"
+    assert model.class_of({"occupied": True, "reason": "tilt"}) == "alarm"

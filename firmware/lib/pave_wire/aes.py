@@ -20,8 +20,15 @@ BLOCK_BYTES = 16
 _ECB = 1
 
 
-def encryptor(key: bytes) -> "Callable[[bytes], bytes]":
+def encryptor(key: bytes) -> "Callable[[bytes | bytearray], bytes]":
     """Return a function that encrypts each 16-byte block of its argument by itself (ECB) under `key` (16 bytes)."""
     if cryptolib is not None:
         return cryptolib.aes(key, _ECB).encrypt
     return Cipher(algorithms.AES(key), modes.ECB()).encryptor().update  # pyright: ignore[reportPossiblyUnboundVariable]
+
+
+def decryptor(key: bytes) -> "Callable[[bytes | bytearray], bytes]":
+    """Return the inverse of `encryptor(key)`."""
+    if cryptolib is not None:
+        return cryptolib.aes(key, _ECB).decrypt
+    return Cipher(algorithms.AES(key), modes.ECB()).decryptor().update  # pyright: ignore[reportPossiblyUnboundVariable]

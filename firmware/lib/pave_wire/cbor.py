@@ -2,9 +2,10 @@
 # (decoded data may be of any type; isinstance narrows it as far as it goes)
 """CBOR (RFC 8949) for small messages: encoder, and a decoder that is safe on bytes from anywhere.
 
-The encoder writes definite lengths and the shortest heads (RFC 8949, 4.1), map keys in the order given. The decoder
-accepts any well-formed encoding of the data model below, indefinite lengths included, within `limits`; tags and the
-simple values other than false, true, null and undefined (read as None) are refused by name.
+The encoder writes the preferred serialization (RFC 8949, 4.1: shortest heads, shortest float that loses nothing) in
+definite lengths, map keys in the order given. The decoder accepts any well-formed encoding of the data model below,
+indefinite lengths included, within `limits`; tags and the simple values other than false, true, null and undefined
+(read as None) are refused by name.
 
     int, bytes, str, float, bool, None, list, dict (keys: int or str, each once)
 """
@@ -104,12 +105,33 @@ def _write_float(out: bytearray, value: float) -> None:
         single = struct.pack(">f", value)
     except OverflowError:  # CPython refuses what does not fit; MicroPython writes infinity
         single = b""
-    if single and (value != value or struct.unpack(">f", single)[0] == value):
+    if not single or (value == value and struct.unpack(">f", single)[0] != value):
+        out.append(0xFB)
+        out.extend(struct.pack(">d", value))
+        return
+    half = _to_half(struct.unpack(">I", single)[0])
+    if half is None:
         out.append(0xFA)
         out.extend(single)
     else:
-        out.append(0xFB)
-        out.extend(struct.pack(">d", value))
+        out.append(0xF9)
+        out.extend(struct.pack(">H", half))
+
+
+def _to_half(single: int) -> int | None:
+    """Bits of an IEEE 754 binary32 to those of the binary16 of the same value, or None where there is none."""
+    sign = single >> 16 & 0x8000
+    exponent = single >> 23 & 0xFF
+    fraction = single & 0x7FFFFF
+    if exponent == 0xFF:
+        return 0x7E00 if fraction else sign | 0x7C00
+    if 113 <= exponent <= 142:
+        return None if fraction & 0x1FFF else sign | exponent - 112 << 10 | fraction >> 13
+    if 103 <= exponent < 113:  # a subnormal half: a whole number of 2**-24
+        fraction |= 0x800000
+        shift = 126 - exponent
+        return None if fraction & ((1 << shift) - 1) else sign | fraction >> shift
+    return None if single & 0x7FFFFFFF else sign
 
 
 class _Reader:

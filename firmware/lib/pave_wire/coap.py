@@ -1,4 +1,8 @@
-"""CoAP messages (RFC 7252): the names of codes and options, and the codec. The exchanges are in `coap_client`."""
+"""CoAP messages (RFC 7252, section 3): the names of codes and options, and the codec.
+
+What happens to messages is told above it: `coap_message` delivers them, `coap_client` asks, `coap_endpoint` also
+answers; `coap_block` and `coap_observe` are parts that an endpoint is given when it needs them.
+"""
 
 import struct
 
@@ -7,21 +11,36 @@ from pave_wire.errors import CoapError
 
 TYPE_CHECKING = False  # what follows exists for type checkers alone; nothing of it runs on either runtime
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     Options = Sequence[tuple[int, bytes]]
 
 CON, NON, ACK, RST = 0, 1, 2, 3
 
 EMPTY = 0x00
-GET, POST, PUT, DELETE = 1, 2, 3, 4
+GET, POST, PUT, DELETE, FETCH, PATCH, IPATCH = 1, 2, 3, 4, 5, 6, 7  # the last three: RFC 8132
 CREATED, DELETED, VALID, CHANGED, CONTENT = 0x41, 0x42, 0x43, 0x44, 0x45  # 2.01 to 2.05
-BAD_REQUEST = 0x80  # 4.00
-SERVICE_UNAVAILABLE = 0xA3  # 5.03
+CONTINUE = 0x5F  # 2.31, RFC 7959
+BAD_REQUEST, UNAUTHORIZED, BAD_OPTION, FORBIDDEN, NOT_FOUND, NOT_ALLOWED = 0x80, 0x81, 0x82, 0x83, 0x84, 0x85
+INCOMPLETE, CONFLICT, TOO_LARGE, UNSUPPORTED_FORMAT = 0x88, 0x89, 0x8D, 0x8F  # 4.08, 4.09, 4.13, 4.15
+SERVICE_UNAVAILABLE, PROXYING_NOT_SUPPORTED = 0xA3, 0xA5  # 5.03, 5.05
 
+# Options by number. An odd number is critical: who does not know the option must not act on the message.
+URI_HOST = 3
+ETAG = 4
+OBSERVE = 6  # RFC 7641
+URI_PORT = 7
+OSCORE = 9  # RFC 8613
 URI_PATH = 11
 CONTENT_FORMAT = 12
 MAX_AGE = 14
+URI_QUERY = 15
+ACCEPT = 17
+BLOCK2, BLOCK1 = 23, 27  # RFC 7959
+SIZE2, SIZE1 = 28, 60
+PROXY_URI, PROXY_SCHEME = 35, 39
+ECHO, REQUEST_TAG = 252, 292  # RFC 9175
+NO_RESPONSE = 258  # RFC 7967
 
 
 def code_text(code: int) -> str:
@@ -68,22 +87,53 @@ class Message:
 
     @property
     def path(self) -> str:
-        """The Uri-Path segments joined by "/", without a leading one."""
-        return "/".join(str(value, "utf-8") for number, value in self.options if number == URI_PATH)
+        """The Uri-Path segments joined by "/", without a leading one.
+
+        Raises:
+            CoapError: a segment is not UTF-8, or holds a "/" and so could pass for two.
+        """
+        segments = [value for number, value in self.options if number == URI_PATH]
+        if any(b"/" in segment for segment in segments):
+            raise CoapError("Uri-Path %r has a slash inside a segment" % segments)
+        try:
+            return str(b"/".join(segments), "utf-8")
+        except UnicodeError:
+            raise CoapError("Uri-Path %r is not UTF-8" % segments)
+
+
+def ordered(options: "Iterable[tuple[int, bytes]]") -> "list[tuple[int, bytes]]":
+    """Return options as `encode` wants them: ascending by number, those of one number in the order given."""
+    # The index keeps the order: MicroPython's sort is not stable.
+    return [(number, value) for number, _, value in sorted((o[0], i, o[1]) for i, o in enumerate(options))]
+
+
+def replaced(options: "Options", number: int, *values: bytes) -> "list[tuple[int, bytes]]":
+    """Return `options` with those of this number replaced by `values` (none: taken out)."""
+    return ordered([option for option in options if option[0] != number] + [(number, value) for value in values])
 
 
 def encode(message: Message) -> bytes:
-    """Return `message` as datagram bytes (RFC 7252, 3)."""
+    """Return `message` as datagram bytes (RFC 7252, 3).
+
+    Raises:
+        CoapError: options that do not ascend, a field out of range, or more bytes than a datagram has.
+    """
     token = message.token
+    if len(token) > limits.COAP_TOKEN_BYTES or not 0 <= message.mid <= 0xFFFF:
+        raise CoapError("token %r, message ID %d; at most 8 bytes and 16 bits" % (token, message.mid))
     out = bytearray(struct.pack(">BBH", 0x40 | message.type << 4 | len(token), message.code, message.mid))
     out.extend(token)
     last = 0
     for number, value in message.options:
+        if not last <= number <= 0xFFFF:
+            raise CoapError("option %d after %d; options ascend to 65535" % (number, last))
         _write_option(out, number - last, value)
         last = number
     if message.payload:
         out.append(0xFF)
         out.extend(message.payload)
+    if len(out) > limits.DATAGRAM_BYTES:
+        raise CoapError("message of %d bytes; at most %d" % (len(out), limits.DATAGRAM_BYTES))
     return bytes(out)
 
 
@@ -118,14 +168,15 @@ def uint(value: int) -> bytes:
 
 
 def uint_value(raw: bytes) -> int:
-    """Return the integer in a CoAP uint option value."""
-    value = 0
-    for byte in raw:
-        value = value << 8 | byte
-    return value
+    """Return the integer in a CoAP uint option value; raises CoapError beyond the four bytes any option has."""
+    if len(raw) > 4:
+        raise CoapError("uint option of %d bytes; at most 4" % len(raw))
+    return int.from_bytes(raw, "big")
 
 
 def _write_option(out: bytearray, delta: int, value: bytes) -> None:
+    if len(value) > limits.DATAGRAM_BYTES:  # and so within the two bytes that lengths have
+        raise CoapError("option of %d bytes; at most %d" % (len(value), limits.DATAGRAM_BYTES))
     first = len(out)
     out.append(0)
     out[first] = _nibble(out, delta) << 4
@@ -157,6 +208,8 @@ def _read_options(data: bytes, at: int) -> tuple[list[tuple[int, bytes]], bytes]
         delta, at = _extended(data, at + 1, nibbles >> 4)
         length, at = _extended(data, at, nibbles & 0x0F)
         number += delta
+        if number > 0xFFFF:
+            raise CoapError("option number %d; at most 65535" % number)
         if at + length > len(data):
             raise CoapError("option %d of %d bytes runs past the end" % (number, length))
         if len(options) == limits.COAP_OPTIONS:

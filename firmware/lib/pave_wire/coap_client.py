@@ -1,110 +1,81 @@
-"""The client side of CoAP (RFC 7252), which never touches a socket or a clock.
+"""Requests and their responses (RFC 7252, section 5.2), on top of the message layer and, like it, without I/O.
 
-The client owns confirmable exchanges (RFC 7252, 4.2 and 5.2.2). Time comes in as `now_ms` (any monotonic millisecond
-count), bytes come in by `receive_datagram` and go out by `datagrams_to_send`; whoever owns the socket waits until
-`next_timeout`.
+A request is known by the token that `request` returned; exactly one final event tells how it ended, whatever is lost,
+repeated or reordered on the way. An observation says Notification any number of times before.
 
-    state       what happens            next       said to the caller
-    ----------  ----------------------  ---------  ------------------------------
-    SENT        time-out, tries left    SENT       (same bytes again, doubled wait)
-    SENT        time-out, no try left   closed     Failed("timeout")
-    SENT        ACK with a response     closed     Response
-    SENT        empty ACK               ACKED
-    SENT        RST                     closed     Failed("reset")
-    SENT,ACKED  CON or NON response     closed     Response; a CON is acknowledged
-    ACKED       separate wait is over   closed     Failed("timeout")
+    state      what happens                    next       said to the caller
+    ---------  ------------------------------  ---------  ----------------------------------
+    SENT       empty ACK                       ACKED      (confirmable requests start here)
+    SENT       RST, or no ACK after all tries  closed     Failed("reset"), Failed("timeout")
+    ACKED      no response for RESPONSE_MS     closed     Failed("timeout")
+    SENT,ACKED 4.01 with Echo, the first time  SENT       (the request again, with the Echo)
+    SENT,ACKED 2.31, or Block2 with more       SENT       (the next block, under a new token; `coap_block`)
+    SENT,ACKED notification                    OBSERVING  Notification (`coap_observe`)
+    SENT,ACKED any other response              closed     Response
+    OBSERVING  notification                    OBSERVING  Notification, unless it is older than the last
+    OBSERVING  Max-Age is over                 SENT       (registers again, under the same token)
+    OBSERVING  response without Observe        closed     Response
+    any        response not understood         closed     Failed, with what was wrong
+    any        cancel()                        closed     nothing
 
-A message that matches no exchange by message ID or token *and* peer address is answered with RST if it is a confirmable
-response (RFC 7252, 4.2) and is otherwise ignored.
+A response that matches no request by token *and* address is rejected with RST, so a peer stops notifying nobody. One
+that does not pass `security` is as if it never came.
 """
 
 import struct
 
-from pave_wire import limits
-from pave_wire.coap import (
-    ACK,
-    CON,
-    CONTENT_FORMAT,
-    EMPTY,
-    RST,
-    URI_PATH,
-    Message,
-    decode,
-    encode,
-    uint,
-)
-from pave_wire.errors import CoapError
+from pave_wire import coap, limits
+from pave_wire.coap import CON, NON, Message
+from pave_wire.coap_exchange import Exchange, Failed, Notification, Response
+from pave_wire.coap_message import ACKNOWLEDGED, MAX_RETRANSMIT, Delivery, MessageLayer
+from pave_wire.coap_timers import Timers
+from pave_wire.errors import CoapError, WireError
 
 TYPE_CHECKING = False  # what follows exists for type checkers alone; nothing of it runs on either runtime
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from typing import Any
 
     from pave_wire.coap import Options
+    from pave_wire.coap_block import Blocks
+    from pave_wire.coap_exchange import Security
+    from pave_wire.coap_message import Address, RandomBelow
+    from pave_wire.coap_observe import Watching
 
-    Address = tuple[str, int]
-    RandomBelow = Callable[[int], int]
-
-# Transmission parameters (RFC 7252, 4.8), in ms
-ACK_TIMEOUT_MS = 2000
-ACK_RANDOM_SPREAD_MS = 1000  # ACK_RANDOM_FACTOR 1.5
-MAX_RETRANSMIT = 4
-SEPARATE_RESPONSE_MS = 30_000  # how long a response may follow its empty ACK
-
-
-class Response:
-    """Event: the response to a request. `code` and `options` as in `Message`; `payload` in bytes."""
-
-    __slots__ = ("code", "options", "payload", "token")
-
-    def __init__(self, token: bytes, code: int, options: "Options", payload: bytes) -> None:
-        self.token = token
-        self.code = code
-        self.options = options
-        self.payload = payload
-
-
-class Failed:
-    """Event: no response will come. `why` is "timeout" or "reset"."""
-
-    __slots__ = ("token", "why")
-
-    def __init__(self, token: bytes, why: str) -> None:
-        self.token = token
-        self.why = why
-
-
-class _Exchange:
-    __slots__ = ("acked", "address", "data", "due_ms", "mid", "retransmits_left", "token", "wait_ms")
-
-    def __init__(
-        self, mid: int, token: bytes, data: bytes, address: "Address", retransmits_left: int, now_ms: int, wait_ms: int
-    ) -> None:
-        self.mid = mid
-        self.token = token
-        self.data = data
-        self.address = address
-        self.retransmits_left = retransmits_left
-        self.wait_ms = wait_ms
-        self.due_ms = now_ms + wait_ms
-        self.acked = False
+RESPONSE_MS = 30_000  # how long a response may follow its empty ACK, or a non-confirmable request
 
 
 class Client:
-    """The client side of confirmable exchanges.
+    """The client of any number of servers.
 
     Args:
         random_below: function of an int n returning a random int from 0 to n - 1: starts the message IDs and tokens,
             spreads the time-outs.
         max_retransmit: how often a request is sent again; a battery device may choose fewer than RFC 7252's 4.
+        security: what seals and opens messages (`Security`), or None for plain CoAP.
+        blocks: a `coap_block.Blocks`; without it a body is what fits one message.
+        watching: a `coap_observe.Watching`; without it a request has one response.
+        layer: the `MessageLayer`, for an owner that gives it other bounds.
+        exchanges: how many requests may be open at once.
     """
 
-    def __init__(self, random_below: "RandomBelow", max_retransmit: int = MAX_RETRANSMIT) -> None:
-        self._random_below = random_below
-        self._max_retransmit = max_retransmit
-        self._mid = random_below(0x10000)
+    def __init__(
+        self,
+        random_below: "RandomBelow",
+        max_retransmit: int = MAX_RETRANSMIT,
+        security: "Security | None" = None,
+        blocks: "Blocks | None" = None,
+        watching: "Watching | None" = None,
+        layer: MessageLayer | None = None,
+        exchanges: int = limits.COAP_EXCHANGES,
+    ) -> None:
+        self.layer = layer or MessageLayer(random_below, max_retransmit)
+        self.blocks = blocks
+        self.timers = Timers()
+        self._security = security
+        self._watching = watching
+        self._room = exchanges
         self._token = random_below(0x10000)
-        self._exchanges: list[_Exchange] = []
-        self._outgoing: "list[tuple[bytes, Address]]" = []
+        self._exchanges: dict[bytes, Exchange] = {}  # by the token on the wire
 
     def request(
         self,
@@ -114,99 +85,192 @@ class Client:
         now_ms: int,
         payload: bytes = b"",
         content_format: int | None = None,
+        options: "Options" = (),
+        confirmable: bool = True,
     ) -> bytes:
-        """Open an exchange and return its token (bytes), by which its `Response` or `Failed` is known.
+        """Send a request and return its token (bytes), by which its events are known.
+
+        `code` is GET, POST, ...; `path` its segments joined by "/"; `options` are further (number, value bytes) in any
+        order. Observe with b"" among them starts an observation.
 
         Raises:
-            CoapError: `limits.COAP_EXCHANGES` exchanges are open already, or the message would not fit a datagram.
+            CoapError: `exchanges` are open already, or the message would not fit a datagram.
+            WireError: what `security` refuses.
         """
-        if len(self._exchanges) == limits.COAP_EXCHANGES:
-            raise CoapError("%d exchanges are open; wait for one to end" % limits.COAP_EXCHANGES)
-        options = [(URI_PATH, segment.encode()) for segment in path.split("/")]
+        own = [(coap.URI_PATH, segment.encode()) for segment in path.split("/")] if path else []
         if content_format is not None:
-            options.append((CONTENT_FORMAT, uint(content_format)))
-        self._mid = (self._mid + 1) & 0xFFFF
-        self._token = (self._token + 1) & 0xFFFF
-        token = struct.pack(">H", self._token)
-        data = encode(Message(CON, code, self._mid, token, options, payload))
-        if len(data) > limits.DATAGRAM_BYTES:
-            raise CoapError("request of %d bytes; at most %d" % (len(data), limits.DATAGRAM_BYTES))
-        wait_ms = ACK_TIMEOUT_MS + self._random_below(ACK_RANDOM_SPREAD_MS)
-        self._exchanges.append(_Exchange(self._mid, token, data, address, self._max_retransmit, now_ms, wait_ms))
-        self._outgoing.append((data, address))
-        return token
+            own.append((coap.CONTENT_FORMAT, coap.uint(content_format)))
+        message = Message(CON if confirmable else NON, code, 0, b"", coap.ordered(own + list(options)), payload)
+        exchange = Exchange(self.new_token(), message, address)
+        if self._watching is not None and message.option(coap.OBSERVE) == b"":
+            exchange.watch = self._watching.watch()
+        if self.blocks is not None:
+            message = self.blocks.start(exchange)
+        self.transmit(exchange, message, now_ms)
+        return exchange.id
 
-    def receive_datagram(self, data: bytes, address: "Address", now_ms: int) -> "list[Response | Failed]":
-        """Take one datagram from `address`; return a list of `Response` and `Failed`. What is no CoAP is dropped."""
-        try:
-            message = decode(data)
-        except CoapError:
-            return []
-        if message.type in (ACK, RST):
-            return self._acknowledged(message, address, now_ms)
-        if message.code >> 5 in (2, 4, 5):
-            return self._separate_response(message, address)
-        return []
+    def cancel(self, token: bytes | None = None) -> None:
+        """Forget a request or observation, or with None all of them; a notification that still comes is rejected."""
+        for exchange in list(self._exchanges.values()):
+            if token is None or exchange.id == token:
+                self.close(exchange)
 
-    def handle_timeout(self, now_ms: int) -> "list[Response | Failed]":
-        """Do what is due at `now_ms`: send again, or give up; return a list of `Failed`."""
-        events: list[Response | Failed] = []
-        for exchange in list(self._exchanges):
-            if now_ms < exchange.due_ms:
-                continue
-            if exchange.acked or exchange.retransmits_left == 0:
-                self._exchanges.remove(exchange)
-                events.append(Failed(exchange.token, "timeout"))
+    def receive_datagram(self, data: bytes, address: "Address", now_ms: int) -> "list[Any]":
+        """Take one datagram (bytes) from `address`; return a list of events. What is no CoAP is dropped."""
+        events: "list[Any]" = []
+        for event in self.layer.receive_datagram(data, address, now_ms):
+            if isinstance(event, Delivery):
+                events += self._delivered(event, now_ms)
+            elif event.message.code < 0x40:
+                events += self._requested(event.message, address, now_ms)
             else:
-                exchange.retransmits_left -= 1
-                exchange.wait_ms *= 2
-                exchange.due_ms = now_ms + exchange.wait_ms
-                self._outgoing.append((exchange.data, exchange.address))
+                events += self._responded(event.message, address, now_ms)
         return events
 
-    def datagrams_to_send(self) -> "list[tuple[bytes, Address]]":
-        """Return and forget the list of (bytes, address) that are to be sent now."""
-        outgoing = self._outgoing
-        self._outgoing = []
-        return outgoing
+    def datagrams_to_send(self, now_ms: int) -> "list[tuple[bytes, Address]]":
+        """Return and forget the list of (bytes, address) to be sent now. To be called after every other call."""
+        return self.layer.datagrams_to_send(now_ms)
 
     def next_timeout(self) -> int | None:
         """Return the `now_ms` at which `handle_timeout` has something to do, or None."""
-        return min((exchange.due_ms for exchange in self._exchanges), default=None)
+        own_ms = self.timers.next()
+        layer_ms = self.layer.next_timeout()
+        if own_ms is None or layer_ms is None:
+            return layer_ms if own_ms is None else own_ms
+        return min(own_ms, layer_ms)
 
-    def cancel(self) -> None:
-        """Forget every open exchange and whatever was to be sent."""
-        self._exchanges = []
-        self._outgoing = []
+    def handle_timeout(self, now_ms: int) -> "list[Any]":
+        """Do what is due at `now_ms`; return a list of events."""
+        events: "list[Any]" = []
+        for delivery in self.layer.handle_timeout(now_ms):
+            if isinstance(delivery, Delivery):
+                events += self._delivered(delivery, now_ms)
+        for exchange in self.timers.due(now_ms):
+            if isinstance(exchange, Exchange):
+                events += self._expired(exchange, now_ms)
+        return events
 
-    def _acknowledged(self, message: Message, address: "Address", now_ms: int) -> "list[Response | Failed]":
-        exchange = self._find(address, mid=message.mid)
-        if exchange is None or exchange.acked:
-            return []
-        if message.type == RST:
-            self._exchanges.remove(exchange)
-            return [Failed(exchange.token, "reset")]
-        if message.code == EMPTY:
-            exchange.acked = True
-            exchange.due_ms = now_ms + SEPARATE_RESPONSE_MS
-            return []
-        if message.token != exchange.token:
-            return []
-        self._exchanges.remove(exchange)
-        return [Response(exchange.token, message.code, message.options, message.payload)]
+    # For `coap_block` and `coap_observe`
 
-    def _separate_response(self, message: Message, address: "Address") -> "list[Response | Failed]":
-        exchange = self._find(address, token=message.token)
-        if message.type == CON:
-            answer = RST if exchange is None else ACK
-            self._outgoing.append((encode(Message(answer, EMPTY, message.mid)), address))
-        if exchange is None:
-            return []
-        self._exchanges.remove(exchange)
-        return [Response(exchange.token, message.code, message.options, message.payload)]
+    def transmit(self, exchange: Exchange, message: Message, now_ms: int) -> None:
+        """Send `message` for an exchange, under its token; raises as `request` does, and has then closed it."""
+        exchange.message = message
+        message.token = exchange.token
+        if exchange.token not in self._exchanges:
+            if len(self._exchanges) >= self._room:
+                raise CoapError("%d requests are open; wait for one to end" % self._room)
+            self._exchanges[exchange.token] = exchange
+        try:
+            if self._security is not None:
+                message, exchange.binding = self._security.seal_request(message, exchange.address)
+            exchange.sent = self.layer.send(message, exchange.address)
+        except WireError:
+            self.close(exchange)
+            raise
+        self.timers.set(exchange, now_ms + RESPONSE_MS if exchange.sent is None else None)
 
-    def _find(self, address: "Address", mid: int | None = None, token: bytes | None = None) -> _Exchange | None:
-        for exchange in self._exchanges:
-            if exchange.address == address and (exchange.mid == mid or exchange.token == token):
-                return exchange
-        return None
+    def follow(self, exchange: Exchange, message: Message, now_ms: int) -> None:
+        """Send `message` as the next request of an exchange: under a new token, as it has a response of its own."""
+        self._exchanges.pop(exchange.token, None)
+        exchange.token = self.new_token()
+        self.transmit(exchange, message, now_ms)
+
+    def close(self, exchange: Exchange) -> None:
+        """Forget an exchange."""
+        self._exchanges.pop(exchange.token, None)
+        self.timers.set(exchange, None)
+        if exchange.sent is not None:
+            self.layer.cancel(exchange.sent)
+
+    def fetching(self, parent: Exchange) -> "list[Exchange]":
+        """Return the exchanges that fetch the rest of a notification to `parent`; there is one at most."""
+        return [exchange for exchange in self._exchanges.values() if exchange.parent is parent]
+
+    # What comes from below
+
+    def _requested(self, message: Message, address: "Address", now_ms: int) -> "list[Any]":
+        """Reject a request: a client serves none."""
+        self.layer.reject(message, address)
+        return []
+
+    def _responded(self, message: Message, address: "Address", now_ms: int) -> "list[Any]":
+        exchange = self._exchanges.get(message.token)
+        if exchange is None or exchange.address != address:
+            if message.type == CON or message.option(coap.OBSERVE) is not None:
+                self.layer.reject(message, address)
+            return []
+        if self._security is not None:
+            try:
+                message = self._security.open_response(exchange.binding, message)
+            except WireError:
+                self.layer.forget(message, address)
+                if message.type == coap.ACK:  # the transmission is over, the true response may still come by itself
+                    self.timers.set(exchange, now_ms + RESPONSE_MS)
+                return []
+        self.layer.acknowledge(message, address)
+        try:
+            if self._watching is not None and exchange.watch is not None:
+                if not self._watching.is_fresh(self, exchange.watch, exchange, message, now_ms):
+                    return []
+            if exchange.sent is not None:
+                self.layer.cancel(exchange.sent)
+                exchange.sent = None
+            return self._understood(exchange, message, now_ms)
+        except WireError as error:
+            return self._fail(exchange, str(error))
+
+    def _understood(self, exchange: Exchange, message: Message, now_ms: int) -> "list[Any]":
+        """A response is authentic: go on with the request, or end it."""
+        for number, _ in message.options:
+            if number & 1 and exchange.message.option(number) is None:
+                if self.blocks is None or number not in (coap.BLOCK1, coap.BLOCK2):
+                    raise CoapError("response with the critical option %d, which is not known here" % number)
+        echo = message.option(coap.ECHO)
+        if message.code == coap.UNAUTHORIZED and echo is not None and not exchange.echoed:
+            exchange.echoed = True
+            last = exchange.message
+            options = coap.replaced(last.options, coap.ECHO, echo)
+            self.follow(exchange, Message(last.type, last.code, 0, b"", options, last.payload), now_ms)
+            return []
+        if message.option(coap.OBSERVE) is None or message.code >> 5 != 2:
+            exchange.watch = None  # not, or no longer, observed
+        whole = message if self.blocks is None else self.blocks.received(self, exchange, message, now_ms)
+        if whole is None:
+            return []
+        if exchange.watch is not None:
+            return [Notification(exchange.id, whole)]
+        self.close(exchange)
+        if exchange.parent is not None:
+            return [Notification(exchange.id, whole)]
+        return [Response(exchange.id, whole)]
+
+    def _delivered(self, delivery: Delivery, now_ms: int) -> "list[Any]":
+        sent = delivery.sent
+        exchange = None if sent is None else self._exchanges.get(sent.token)
+        if exchange is None or exchange.sent is not sent:
+            return []
+        exchange.sent = None
+        if delivery.how != ACKNOWLEDGED:
+            return self._fail(exchange, delivery.how)
+        self.timers.set(exchange, now_ms + RESPONSE_MS)
+        return []
+
+    def _expired(self, exchange: Exchange, now_ms: int) -> "list[Any]":
+        if self._watching is None or exchange.watch is None or not exchange.watch.registered:
+            return self._fail(exchange, "timeout")
+        try:
+            self._watching.renew(self, exchange.watch, exchange, now_ms)
+        except WireError as error:
+            return self._fail(exchange, str(error))
+        return []
+
+    def _fail(self, exchange: Exchange, why: str) -> "list[Any]":
+        self.cancel(exchange.id)  # and with a part of an observation the whole
+        return [Failed(exchange.id, why)]
+
+    def new_token(self) -> bytes:
+        token = None
+        while token is None or token in self._exchanges:
+            self._token = (self._token + 1) & 0xFFFF
+            token = struct.pack(">H", self._token)
+        return token

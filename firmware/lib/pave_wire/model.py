@@ -13,68 +13,58 @@ device's name is RFC 9039's `urn:dev:mac` with an EUI-64, sub-component after th
 from pave_wire import cbor, limits, senml
 from pave_wire.errors import ModelError
 
+# isort: off
+from pave_wire.reading import (  # "as" hands the names on to who imports this module
+    BLIND as BLIND,
+    CONFIDENCE as CONFIDENCE,
+    DROPPED as DROPPED,
+    ENDED as ENDED,
+    FAULT as FAULT,
+    FIELD as FIELD,
+    LASTED as LASTED,
+    OCCUPIED as OCCUPIED,
+    REASON as REASON,
+    REASONS as REASONS,
+    SCREEN_FREE as SCREEN_FREE,
+    STATES as STATES,
+    UNITS as UNITS,
+    Reading as Reading,
+    class_of as class_of,
+)
+# isort: on
+
 TYPE_CHECKING = False  # what follows exists for type checkers alone; nothing of it runs on either runtime
 if TYPE_CHECKING:
     from typing import Any
 
-    Value = bool | int | float | str
+    from pave_wire.reading import Value
 
 CONTENT_FORMAT_SENML_CBOR = senml.CONTENT_FORMAT
+CONTENT_FORMAT_OCTETS = 42  # application/octet-stream: a block of a bundle
+CONTENT_FORMAT_CBOR = 60  # application/cbor: hello, shadow, command
+CONTENT_FORMAT_SENML_JSON = 110
 CONTENT_FORMAT_PROBLEM = 257  # application/concise-problem-details+cbor (RFC 9290)
 PATH_READINGS = "r"
+PATH_HELLO = "h"
+PATH_SHADOW = "s"
+PATH_FILES = "f"
 PATH_AVAILABILITY = "a"
+PATH_COMMAND = "x"
 
 KINDS = ("delivery", "taxi", "disabled")
 
-OCCUPIED = "occupied"  # bool: a vehicle stands on the bay
-REASON = "reason"  # why the reading was made: one of REASONS
-CONFIDENCE = "confidence"  # 0 to 1, of OCCUPIED
-FIELD = "field"  # T, magnitude of the deviation from the baseline
-LASTED = "lasted"  # s, how long the state that just ended lasted, by the device's clock
-SCREEN_FREE = "screen-free"  # free bays shown on a kiosk's screen
-
-REASONS = ("boot", "field", "heartbeat")
-UNITS = {CONFIDENCE: "/", FIELD: "T", LASTED: "s", SCREEN_FREE: "count"}  # RFC 8428, table 6; "count" is RFC 8798's
-
 _URN = "urn:dev:mac:"
 _HEX = "0123456789abcdef"
-
-
-class Reading:
-    """One reading.
-
-    Attributes:
-        device: EUI-64 as 16 lower-case hexadecimal digits.
-        epoch: 0 to 65535, advances when the device lost count of seq.
-        seq: 0 to 2**32 - 1, the position in the epoch.
-        age_s: seconds between the reading and the sending of the message that carries it.
-        values: name to bool, int, float or str, in SI units (`UNITS`).
-    """
-
-    __slots__ = ("age_s", "device", "epoch", "seq", "values")
-
-    def __init__(self, device: str, epoch: int, seq: int, age_s: float, values: "dict[str, Value]") -> None:
-        self.device = device
-        self.epoch = epoch
-        self.seq = seq
-        self.age_s = age_s
-        self.values = values
-
-    @property
-    def identity(self) -> str:
-        """`device:epoch:seq`, the key under which every back-end knows this reading."""
-        return "%s:%d:%d" % (self.device, self.epoch, self.seq)
-
-
-def class_of(values: "dict[str, Value]") -> str:
-    """Return the class of a reading with these values: what is kept longest when space runs out comes first."""
-    if OCCUPIED in values:
-        return "health" if values.get(REASON) == "heartbeat" else "presence"
-    return "health" if SCREEN_FREE in values else "diagnostics"
+_BOOLEANS = (OCCUPIED, BLIND)
 
 
 def pack_readings(device: str, readings: list[Reading]) -> bytes:
-    """Return the SenML CBOR bytes of `readings`, all of `device` and of one epoch, oldest first."""
+    """Return the SenML CBOR bytes of `readings`, all of `device` and of one epoch, oldest first.
+
+    Raises:
+        ModelError: none or too many readings or values, two epochs, or a value a receiver would refuse.
+    """
+    _check_readings(readings)
     epoch = readings[0].epoch
     records: "list[senml.Record]" = [{"bn": _URN + device + "_", "n": "epoch", "v": epoch}]
     for reading in readings:
@@ -109,7 +99,10 @@ def unpack_readings(data: bytes) -> list[Reading]:
         elif epoch is None:
             raise ModelError("%s before the epoch" % name)
         elif name == "seq":
-            readings.append(Reading(device, epoch, _counter(record, name, limits.SEQ_MAX), _age_of(record), {}))
+            seq = _counter(record, name, limits.SEQ_MAX)
+            if any(reading.seq == seq for reading in readings):
+                raise ModelError("seq %d stated twice in one pack" % seq)
+            readings.append(Reading(device, epoch, seq, _age_of(record), {}))
         elif not readings:
             raise ModelError("value %s before the first seq" % name)
         else:
@@ -134,7 +127,10 @@ def unpack_availability(data: bytes) -> dict[str, tuple[int, int]]:
         CborError, SenmlError: see `senml.decode`.
         ModelError: a name that is not KIND/free or KIND/total, or one without the other.
     """
-    values = {record["n"]: record.get("v") for record in senml.resolve(senml.decode(data))}
+    records = senml.resolve(senml.decode(data))
+    values = {record["n"]: record.get("v") for record in records}
+    if len(values) != len(records):
+        raise ModelError("an availability stated twice")
     counts: "dict[str, tuple[Any, Any]]" = {}
     for name in values:
         kind, _, what = name.partition("/")
@@ -142,7 +138,7 @@ def unpack_availability(data: bytes) -> dict[str, tuple[int, int]]:
             raise ModelError("%s is not the availability of a kind" % name)
         counts[kind] = (values.get(kind + "/free"), values.get(kind + "/total"))
     for kind, pair in counts.items():
-        if not isinstance(pair[0], int) or not isinstance(pair[1], int):
+        if not isinstance(pair[0], int) or not isinstance(pair[1], int) or not 0 <= pair[0] <= pair[1]:
             raise ModelError("availability of %s is %r" % (kind, pair))
     return counts
 
@@ -187,16 +183,35 @@ def _age_of(record: "senml.Record") -> float:
 
 
 def _add_value(reading: Reading, name: str, record: "senml.Record") -> None:
+    if not name or name in reading.values:
+        raise ModelError("value %r stated twice for seq %d, or without a name" % (name, reading.seq))
+    if record["t"] != -reading.age_s:
+        raise ModelError("%s has a time of its own, %r; a reading has one" % (name, record["t"]))
+    unit = record.get("u")
+    if unit is not None and unit != UNITS.get(name, unit):
+        raise ModelError("%s is in %s; it is sent in %s" % (name, unit, UNITS[name]))
     value = record.get("vb", record.get("vs", record.get("v")))
     if value is None:
         raise ModelError("%s has neither a number, a text nor a boolean" % name)
-    if isinstance(value, str) and len(value) > limits.TEXT_CHARS:
-        raise ModelError("%s has %d characters; at most %d" % (name, len(value), limits.TEXT_CHARS))
-    if isinstance(value, float) and not -1e30 < value < 1e30:  # infinities and NaN are no measurement
-        raise ModelError("%s is %r" % (name, value))
-    if name in reading.values:
-        raise ModelError("%s stated twice for seq %d" % (name, reading.seq))
+    _check_value(name, value)
     reading.values[name] = value
+
+
+def _check_value(name: str, value: "Value") -> None:
+    if isinstance(value, str):
+        if len(value) > limits.TEXT_CHARS:
+            raise ModelError("%s has %d characters; at most %d" % (name, len(value), limits.TEXT_CHARS))
+        # It ends in logs, tables and pages of people we do not know.
+        if not all(
+            "a" <= char <= "z" or "A" <= char <= "Z" or "0" <= char <= "9" or char in "-._:/+ " for char in value
+        ):
+            raise ModelError("%s is %r; letters, digits, spaces and -._:/+" % (name, value))
+    elif not -limits.NUMBER_MAX <= value <= limits.NUMBER_MAX:  # infinities and NaN are no measurement
+        raise ModelError("%s is %r; at most %d either way" % (name, value, limits.NUMBER_MAX))
+    if name in _BOOLEANS and not isinstance(value, bool):
+        raise ModelError("%s is %r; a boolean" % (name, value))
+    if name == CONFIDENCE and (isinstance(value, (bool, str)) or not 0 <= value <= 1):
+        raise ModelError("%s is %r; a number from 0 to 1" % (name, value))
 
 
 def _check_readings(readings: list[Reading]) -> None:
@@ -207,5 +222,5 @@ def _check_readings(readings: list[Reading]) -> None:
             raise ModelError(
                 "%d values for seq %d; 1 to %d" % (len(reading.values), reading.seq, limits.VALUES_PER_READING)
             )
-        if not isinstance(reading.values.get(OCCUPIED, True), bool):
-            raise ModelError("%s is %r; a boolean" % (OCCUPIED, reading.values[OCCUPIED]))
+        for name in reading.values:
+            _check_value(name, reading.values[name])

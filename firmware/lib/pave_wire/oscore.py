@@ -1,0 +1,252 @@
+"""OSCORE (RFC 8613): CoAP messages sealed end to end with AES-CCM-16-64-128, client and server, without I/O.
+
+A message goes in as the application means it and comes out as it travels, and back. Code, payload and all options but
+those that a proxy needs are sealed; type, message ID and token pass unchanged, so the message layer works as ever.
+
+    client                                      server
+    seal_request(context, message)   -------->  open_request(find, message)
+    open_response(exchange, message) <--------  seal_response(exchange, message)
+
+An `Exchange` binds responses to their request: keep it with the token, at both ends, until the last response. Block
+options are sealed like any other, so each block is a request of its own with an exchange of its own.
+
+What keeps (key, nonce) from sealing two plaintexts: a request and a response with a Partial IV each take a new number
+of the sender; a response without one takes the request's nonce, which an exchange gives out once, to its first
+response, if asked; and the replay window gives out one exchange per Partial IV of a request.
+
+The client's end of an exchange accepts responses in ascending order of Partial IV, one without any being the oldest:
+
+    state      response                                next       said to the caller
+    ---------  --------------------------------------  ---------  ------------------
+    waiting    authentic, no Observe inside            closed     the response
+    observing  authentic, newer, Observe inside        observing  the notification, in order
+    observing  authentic, newer, no Observe inside     closed     the response: the observation is over
+    observing  not newer                               the same   OscoreReplayError
+    waiting    Observe inside                          the same   OscoreFormatError
+    closed     any                                     closed     OscoreReplayError
+    any        not authentic                           the same   OscoreTagError
+
+An error never changes a state: what an attacker sends costs nothing but the time to look at it. RFC 8613, 8.2, allows
+unprotected error messages for a refused request; the names of `errors` tell them apart, and silence is allowed too.
+"""
+
+from pave_wire import limits
+from pave_wire.coap import CHANGED, CONTENT, ECHO, FETCH, OBSERVE, OSCORE, POST, Message, decode, encode
+from pave_wire.errors import (
+    CoapError,
+    OscoreContextError,
+    OscoreEchoError,
+    OscoreFormatError,
+    OscoreNonceError,
+    OscoreReplayError,
+    OscoreTagError,
+    TagError,
+)
+from pave_wire.oscore_options import (
+    decode_value,
+    encode_value,
+    joined,
+    open_options,
+    refuse_outside,
+    seal_options,
+)
+
+TYPE_CHECKING = False  # what follows exists for type checkers alone; nothing of it runs on either runtime
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pave_wire.oscore_context import Context
+    from pave_wire.oscore_options import OptionList
+
+    Find = Callable[[bytes, bytes | None], Context | None]
+
+_REGISTER = b""  # the Observe option's 0 as a CoAP uint
+_NOTHING_YET = -2
+_NO_PIV = -1
+_CLOSED = limits.OSCORE_SEQUENCE_END
+
+
+class Exchange:
+    """A request and its responses, at either end.
+
+    Attributes:
+        context: the `Context` it runs under.
+        nonce_free: server: a response may still take the request's nonce.
+        observing: client: the request registered an observation.
+    """
+
+    __slots__ = ("aad", "context", "nonce", "nonce_free", "number", "observing")
+
+    def __init__(self, context: "Context", nonce: bytes, aad: bytes, observing: bool) -> None:
+        self.context = context
+        self.nonce = nonce
+        self.aad = aad
+        self.observing = observing
+        self.nonce_free = True
+        self.number = _NOTHING_YET  # client: Partial IV of the latest response
+
+
+def seal_request(context: "Context", message: Message) -> tuple[Message, Exchange]:
+    """Return the OSCORE message for the request `message` (RFC 8613, 8.1), and the exchange its responses belong to.
+
+    Raises:
+        OscoreSequenceError: no sender sequence number is reserved.
+        OscoreFormatError: an OSCORE message already, or a Proxy-Uri that is none.
+        CoapError: more than a datagram, or options that do not ascend.
+    """
+    outer, plaintext = _split(message, False)
+    number = context.take_number()
+    piv = _piv(number)
+    nonce = context.sender_nonce(number)
+    aad = context.own_request_aad(piv)
+    observe = message.option(OBSERVE)
+    value = encode_value(piv, context.sender_id, context.id_context)
+    sealed = context.seal(nonce, plaintext, aad)
+    code = POST if observe is None else FETCH
+    return _outer(message, code, outer, value, sealed), Exchange(context, nonce, aad, observe == _REGISTER)
+
+
+def open_request(find: "Find", message: Message) -> tuple[Message, Exchange]:
+    """Return the request inside an OSCORE message (RFC 8613, 8.2), and the exchange for its responses.
+
+    The context's `window` has then changed: store it before the request acts or is answered.
+
+    Args:
+        find: function of kid (bytes) and kid context (bytes or None) that returns their `Context` or None.
+        message: a `Message` with a request's code.
+
+    Raises:
+        OscoreFormatError, OscoreContextError, OscoreReplayError, OscoreTagError: refused.
+        OscoreEchoError: authentic, but the window was lost. Answer by `seal_response(error.exchange, ...)` with a 4.01
+            whose one option is Echo with the context's `challenge`.
+    """
+    value, outer = open_options(message.options)
+    piv, kid, kid_context = decode_value(value)
+    if not piv or kid is None:
+        raise OscoreFormatError("request without Partial IV or kid")
+    context = find(kid, kid_context)
+    if context is None or (kid_context is not None and kid_context != context.id_context):
+        raise OscoreContextError("no security context for kid %r" % kid)
+    number = int.from_bytes(piv, "big")
+    lost = context.window is None
+    if not context.challenge if lost else not context.is_new(number):
+        raise OscoreReplayError("Partial IV %d was received before, or is too old to tell" % number)
+    nonce = context.recipient_nonce(number)
+    aad = context.peer_request_aad(piv)
+    plaintext = _opened(context, nonce, message.payload, aad)
+    exchange = Exchange(context, nonce, aad, False)
+    if not lost:
+        context.accept(number)
+    request = _joined(message, plaintext, outer)
+    if request.code >> 5 or not request.code:
+        raise OscoreFormatError("code %d inside a request" % request.code)
+    if lost:
+        exchange.nonce_free = False  # with the window gone, an earlier life may have sealed a response under it
+        if not context.accept_fresh(number, request.option(ECHO)):
+            error = OscoreEchoError("replay window lost; ask for Echo")
+            error.exchange = exchange
+            raise error
+    return request, exchange
+
+
+def seal_response(exchange: Exchange, message: Message, reuse_nonce: bool = False) -> Message:
+    """Return the OSCORE message for a response (RFC 8613, 8.3): with a Partial IV of its own, or shorter without.
+
+    Args:
+        exchange: what `open_request` returned.
+        message: the response, a notification if it has an Observe option.
+        reuse_nonce: take the request's nonce. Allowed for the first response while `exchange.nonce_free`.
+
+    Raises:
+        OscoreNonceError: the request's nonce is not to be had.
+        OscoreSequenceError: no sender sequence number is reserved.
+        OscoreFormatError: an OSCORE message already.
+        CoapError: as for `seal_request`.
+    """
+    context = exchange.context
+    outer, plaintext = _split(message, True)
+    if not reuse_nonce:
+        number = context.take_number()
+        value = encode_value(_piv(number))
+        nonce = context.sender_nonce(number)
+    elif exchange.nonce_free:
+        value = b""
+        nonce = exchange.nonce
+    else:
+        raise OscoreNonceError("the request's nonce was used, or may have been; seal with a Partial IV of its own")
+    exchange.nonce_free = False
+    sealed = context.seal(nonce, plaintext, exchange.aad)
+    code = CHANGED if message.option(OBSERVE) is None else CONTENT
+    return _outer(message, code, outer, value, sealed)
+
+
+def open_response(exchange: Exchange, message: Message) -> Message:
+    """Return the response inside an OSCORE message (RFC 8613, 8.4).
+
+    A notification comes with its Observe option set to the low three bytes of its Partial IV (4.1.3.5.2). They come in
+    order already: RFC 7641's comparison of Observe values is not needed and, over gaps, would err.
+
+    Args:
+        exchange: what `seal_request` returned.
+        message: a `Message` with a response's code and the exchange's token.
+
+    Raises:
+        OscoreFormatError, OscoreContextError, OscoreReplayError, OscoreTagError: refused; the exchange goes on waiting.
+    """
+    context = exchange.context
+    value, outer = open_options(message.options)
+    piv, kid, kid_context = decode_value(value)
+    if kid not in (None, context.recipient_id) or kid_context not in (None, context.id_context):
+        raise OscoreContextError("response of kid %r" % kid)
+    number = int.from_bytes(piv, "big") if piv else _NO_PIV
+    if number <= exchange.number:
+        raise OscoreReplayError("response %d after response %d" % (number, exchange.number))
+    nonce = context.recipient_nonce(number) if piv else exchange.nonce
+    response = _joined(message, _opened(context, nonce, message.payload, exchange.aad), outer)
+    if response.code >> 5 not in (2, 4, 5):
+        raise OscoreFormatError("code %d inside a response" % response.code)
+    if response.option(OBSERVE) is None:
+        exchange.number = _CLOSED
+        return response
+    if not exchange.observing:
+        raise OscoreFormatError("notification without an observation")
+    exchange.number = number
+    order = _piv(number & 0xFFFFFF).lstrip(b"\0") if piv else b""
+    response.options = [(key, order if key == OBSERVE else raw) for key, raw in response.options]
+    return response
+
+
+def _piv(number: int) -> bytes:
+    return number.to_bytes(5, "big").lstrip(b"\0") or b"\0"
+
+
+def _split(message: Message, response: bool) -> "tuple[OptionList, bytes]":
+    """Return the outer options, and the plaintext (RFC 8613, 5.3): what follows the header, behind the code."""
+    outer, inner = seal_options(message.options, response)
+    plaintext = bytes((message.code,))
+    if inner or message.payload:  # a bare 2.04, the answer to each report, has neither
+        plaintext += encode(Message(0, 0, 0, b"", inner, message.payload))[4:]
+    return outer, plaintext
+
+
+def _outer(message: Message, code: int, options: "OptionList", value: bytes, sealed: bytes) -> Message:
+    return Message(message.type, code, message.mid, message.token, joined([(OSCORE, value)], options), sealed)
+
+
+def _opened(context: "Context", nonce: bytes, sealed: bytes, aad: bytes) -> bytes:
+    try:
+        return context.open(nonce, sealed, aad)
+    except TagError:
+        raise OscoreTagError("decryption failed")
+
+
+def _joined(message: Message, plaintext: bytes, outer: "OptionList") -> Message:
+    """Return the message that `plaintext` and the outer options make together."""
+    try:
+        inner = decode(b"\x40" + plaintext[:1] + b"\0\0" + plaintext[1:])
+    except CoapError as error:
+        raise OscoreFormatError("plaintext: %s" % error)
+    refuse_outside(inner.options)
+    return Message(
+        message.type, inner.code, message.mid, message.token, joined(list(inner.options), outer), inner.payload
+    )

@@ -1,0 +1,76 @@
+"""What is fuzzed: one line of `TARGETS` for each decoder.
+
+A target takes any bytes. It returns, or raises a `WireError`; anything else is a bug. Where a decoder has an encoder,
+the target also checks that what was decoded survives encoding and decoding, and fails by AssertionError when not.
+A target whose module does not exist is named as absent, not passed over.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fuzz import control, formats, helpers, messages, radio, sealed, signatures
+
+MAX_BYTES = 1400  # a little over the longest datagram
+
+
+@dataclass(frozen=True)
+class Target:
+    """A decoder: `run(data)` under the rules above, valid examples to start from, and the module it needs."""
+
+    name: str
+    module: str
+    run: Callable[[bytes], object]
+    seeds: Callable[[], Sequence[bytes]] = helpers.no_seeds
+    max_bytes: int = MAX_BYTES
+
+    @property
+    def exists(self) -> bool:
+        """Whether the module is there."""
+        return importlib.util.find_spec(self.module) is not None
+
+
+TARGETS = [
+    Target("cbor", "pave_wire.cbor", formats.cbor_survives, formats.cbor_seeds),
+    Target("senml", "pave_wire.senml", formats.senml_survives, formats.pack_seeds),
+    Target("senml-json", "pave_wire.senml_json", formats.json_is_written, formats.pack_seeds),
+    Target("readings", "pave_wire.model", formats.readings_survive, formats.pack_seeds),
+    Target("availability", "pave_wire.model", formats.availability_survives, formats.availability_seeds),
+    Target("event", "pave_wire.event", formats.event_survives, formats.event_seeds, 16),
+    Target("event-ack", "pave_wire.event", formats.acknowledgement_is_judged, formats.acknowledgement_seeds, 8),
+    Target("hello", "pave_wire.hello", formats.hello_survives, formats.hello_seeds, 200),
+    Target("welcome", "pave_wire.hello", formats.welcome_survives, formats.welcome_seeds, 64),
+    Target("coap", "pave_wire.coap", messages.coap_survives, messages.coap_seeds),
+    Target("coap-client", "pave_wire.coap_client", messages.client_stays_bounded, messages.client_seeds),
+    Target("coap-message", "pave_wire.coap_message", messages.layer_stays_bounded, messages.layer_seeds),
+    Target("coap-endpoint", "pave_wire.coap_endpoint", messages.endpoint_stays_bounded, messages.endpoint_seeds),
+    Target("link-format", "pave_wire.link_format", messages.links_survive, messages.link_seeds),
+    Target("oscore-option", "pave_wire.oscore_options", sealed.option_survives, sealed.option_seeds, 32),
+    Target("oscore-outside", "pave_wire.oscore", sealed.outside_is_refused, sealed.outside_seeds),
+    Target("oscore-request", "pave_wire.oscore", sealed.inside_request_is_read, sealed.inside_seeds, 300),
+    Target("oscore-response", "pave_wire.oscore", sealed.inside_response_is_read, sealed.inside_seeds, 300),
+    Target("lorawan-raw", "pave_wire.lorawan_join", radio.raw_frame_is_refused, radio.frame_seeds, 260),
+    Target("lorawan-up", "pave_wire.lorawan", radio.uplink_survives, radio.frame_seeds, 255),
+    Target("lorawan-down", "pave_wire.lorawan", radio.downlink_survives, radio.frame_seeds, 255),
+    Target("join-accept", "pave_wire.lorawan_join", radio.join_accept_survives, radio.join_accept_seeds, 32),
+    Target("mac-commands", "pave_wire.mac_commands", radio.commands_survive, radio.command_seeds, 64),
+    Target("schc", "pave_wire.schc", radio.packet_survives, radio.packet_seeds, 260),
+    Target("cose", "pave_wire.cose", signatures.cose_is_refused, signatures.cose_seeds, 8400),
+    Target("bundle", "pave_wire.bundle", signatures.bundle_survives, signatures.bundle_seeds, 8400),
+    Target("p256", "pave_wire.p256", signatures.p256_is_refused, signatures.p256_seeds, 200),
+]
+
+CONTROLS = [
+    Target("control-crash", "fuzz.control", control.crash),
+    Target("control-stall", "fuzz.control", control.stall),
+]
+
+
+def find(name: str) -> Target:
+    """Return the target or control of this name; raises SystemExit."""
+    for target in [*TARGETS, *CONTROLS]:
+        if target.name == name:
+            return target
+    raise SystemExit(f"no target {name}; they are {', '.join(target.name for target in TARGETS)}")
