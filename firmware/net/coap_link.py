@@ -22,8 +22,7 @@ class CoapLink:
     def __init__(self, host, port, max_retransmit=MAX_RETRANSMIT):
         self._address = socket.getaddrinfo(host, port)[0][-1]
         self._client = coap_client.Client(_random_below, max_retransmit)
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
+        self._socket = _open()
 
     async def request(self, code, path, payload=b"", content_format=None):
         """Send a confirmable request and return its `coap_exchange.Response`, whatever its code.
@@ -62,7 +61,18 @@ class CoapLink:
             data, address = self._socket.recvfrom(limits.DATAGRAM_BYTES)
         except OSError:  # nothing after all
             return []
+        if not data:
+            # An empty datagram closes the socket for good on the ESP32 (modsocket.c takes it for the end of a stream).
+            self._socket.close()
+            self._socket = _open()
+            return []
         return self._client.receive_datagram(data, address, now_ms())
+
+
+def _open():
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setblocking(False)
+    return sock
 
 
 async def _readable(sock):

@@ -67,3 +67,14 @@ async def test_after_a_power_cut_a_new_epoch_begins_and_the_baseline_is_still_kn
         readings = await street.gateway.until(lambda taken: len(taken) == 3)
     assert said(readings)[2] == (True, "boot"), "a parked car is not taken for an empty bay"
     assert readings[2].identity == f"{DEVICE}:1002:0"
+
+
+async def test_an_empty_datagram_costs_a_retransmission_and_no_more(tmp_path: Path) -> None:
+    async with Street(tmp_path, [(2.0, 40.0)]) as street:
+        street.gateway.spits = True
+        await street.gateway.until(lambda taken: len(street.gateway.asked) == 2)
+        street.gateway.spits = False
+        readings = await street.gateway.until(lambda taken: len({r.identity for r in taken}) == 2)
+        await street.asleep()
+    assert said(readings)[-1] == (True, "field")
+    assert street.sensor.stats.boots < 4, "it heard the answer to its retransmission"
