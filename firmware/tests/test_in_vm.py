@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pave_tools import firmware, manifest
+from pave_tools.tree import FIRMWARE_DIR
 
 TESTS_DIR = Path(__file__).parent
 MODULES = sorted(path.stem for path in TESTS_DIR.glob("test_*.py") if path.stem != "test_in_vm")
@@ -24,10 +25,14 @@ def micropython(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def slot_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out_dir = tmp_path_factory.mktemp("firmware")
-    for role in manifest.role_names():
-        firmware.build(role, out_dir)
-    return out_dir / manifest.SLOT.lstrip("/")
+    """Every module of the firmware, compiled as `firmware.build` compiles those of a role."""
+    out_dir = tmp_path_factory.mktemp("firmware") / "a"
+    for source in sorted(path for path in FIRMWARE_DIR.rglob("*.py") if "tests" not in path.parts):
+        device_path = manifest.module_path(source.relative_to(FIRMWARE_DIR).as_posix())
+        target = out_dir / device_path.removeprefix(f"{manifest.SLOT}/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(firmware.compile_module(manifest.Entry(source, device_path), out_dir))
+    return out_dir
 
 
 def run(slot_dir: Path, tests_dir: Path, module: str) -> subprocess.CompletedProcess[str]:
