@@ -1,5 +1,6 @@
 """What docs/WIRE.md shows: one function for each generated block, name to Markdown in `BLOCKS`."""
 
+import base64
 import json
 from collections.abc import Callable, Iterable, Sequence
 
@@ -11,7 +12,9 @@ LEFT = model.Reading(DEVICE, 259, 74042, 3, {"occupied": False, "reason": "field
 _LIMITS = (
     "DATAGRAM_BYTES", "COAP_OPTIONS", "COAP_TOKEN_BYTES", "CBOR_DEPTH", "CBOR_ITEMS", "SENML_RECORDS",
     "SENML_NAME_CHARS", "READINGS_PER_PACK", "VALUES_PER_READING", "TEXT_CHARS", "EPOCH_MAX", "SEQ_MAX", "AGE_MAX_S",
-    "EVENT_BYTES", "SCHC_BYTES",
+    "EVENT_BYTES", "SCHC_BYTES", "OSCORE_ID_BYTES", "OSCORE_ID_CONTEXT_BYTES", "OSCORE_WINDOW", "LORAWAN_PHY_BYTES",
+    "LORAWAN_FOPTS_BYTES", "MAC_COMMANDS", "COSE_BYTES", "BUNDLE_FILES", "BUNDLE_PATH_CHARS", "BUNDLE_SLOT_BYTES",
+    "BUNDLE_OTA_BYTES",
 )  # fmt: skip
 _HEADER = {
     schc_rules.VERSION: "version",
@@ -50,13 +53,34 @@ def fenced(text: str) -> str:
     return f"```\n{text}\n```"
 
 
+def dump(data: bytes) -> str:
+    """Return `data` in lines of 32 bytes."""
+    return "\n".join(hexed(data[at : at + 32]) for at in range(0, len(data), 32))
+
+
+def fields(data: bytes, parts: Sequence[tuple[int, str]]) -> str:
+    """Return `data` cut into `parts` of (bytes, meaning), 16 bytes a line; raises `ValueError` where they differ."""
+    lines: list[str] = []
+    rest = data
+    for size, meaning in parts:
+        for at in range(0, size, 16):
+            lines.append(f"{hexed(rest[at : min(at + 16, size)]):<48}{'' if at else meaning}".rstrip())
+        rest = rest[size:]
+    if sum(size for size, _ in parts) != len(data):
+        raise ValueError(f"{len(data)} bytes do not have the parts that the page tells")
+    return "\n".join(lines)
+
+
+def file_name(digest: bytes) -> bytes:
+    """Return what stands for a file in its path `/f/<digest>`."""
+    return base64.urlsafe_b64encode(digest).rstrip(b"=")
+
+
 def report() -> str:
     """A report of one reading: bytes, records, JSON of the resolved form."""
     data = model.pack_readings(DEVICE, [LEFT])
     records = senml.decode(data)
-    lines = [f"{len(data)} bytes of CBOR:", ""]
-    lines += [hexed(data[at : at + 32]) for at in range(0, len(data), 32)]
-    lines += ["", "the same as records:", ""]
+    lines = [f"{len(data)} bytes of CBOR:", "", dump(data), "", "the same as records:", ""]
     lines += [json.dumps(record, ensure_ascii=False) for record in records]
     resolved = senml_json.encode(senml.resolve(records))
     lines += ["", "resolved, in JSON (content-format 110):", "", resolved.replace("},", "},\n ")]
@@ -198,7 +222,7 @@ def schc_rules_table() -> str:
 
 
 def _example(descriptors: "tuple[schc_rules.Descriptor, ...]") -> coap.Message:
-    sent = {schc_rules.TOKEN: b"\x51", coap.URI_PATH: bytes(range(0xA0, 0xA8)), 23: b"\x22"}
+    sent = {schc_rules.TOKEN: b"\x51", coap.URI_PATH: file_name(bytes(range(32))), 23: b"\x22"}
     header: dict[int, int] = {}
     token = b""
     options: list[tuple[int, bytes]] = []
@@ -220,11 +244,7 @@ def _example(descriptors: "tuple[schc_rules.Descriptor, ...]") -> coap.Message:
 
 
 def _summary(message: coap.Message) -> str:
-    path = "/".join(
-        value.hex() if at else value.decode()
-        for at, value in enumerate(value for number, value in message.options if number == coap.URI_PATH)
-    )
-    words = [_METHODS.get(message.code) or coap.code_text(message.code), "/" + path if path else ""]
+    words = [_METHODS.get(message.code) or coap.code_text(message.code), "/" + message.path if message.path else ""]
     content_format = message.option(coap.CONTENT_FORMAT)
     words.append(f"content-format {coap.uint_value(content_format)}" if content_format else "")
     words.append("Block2" if message.option(23) else "")

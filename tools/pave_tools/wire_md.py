@@ -13,11 +13,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pave_tools import wire_examples, wire_examples_bundle, wire_examples_oscore, wire_examples_radio
 from pave_tools.errors import ToolError
 from pave_tools.tree import REPOSITORY
-from pave_tools.wire_examples import BLOCKS
 
 PAGE = REPOSITORY / "docs" / "WIRE.md"
+BLOCKS = {
+    **wire_examples.BLOCKS,
+    **wire_examples_oscore.BLOCKS,
+    **wire_examples_radio.BLOCKS,
+    **wire_examples_bundle.BLOCKS,
+}
 _BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
