@@ -67,6 +67,7 @@ class Demo:
             self._stopped_by.set_result(number)
 
     async def _phases(self) -> None:
+        print(f"starting {len(self._chain.config.places())} devices, gateway, broker and city ...", flush=True)
         await self._chain.start()
         print(f"bays on a map   http://127.0.0.1:{self._chain.http_port}/", flush=True)
         print(f"open data       http://127.0.0.1:{self._chain.http_port}/open-data/bays.geojson", flush=True)

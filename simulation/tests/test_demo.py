@@ -25,6 +25,11 @@ def free_ports() -> list[str]:
     return words
 
 
+def wait_until_it_runs(demo: "subprocess.Popen[str]") -> None:
+    assert demo.stdout is not None
+    assert any(line.startswith("bays on a map") for line in demo.stdout), "it ended before everything ran"
+
+
 def below(pid: int) -> list[psutil.Process]:
     return psutil.Process(pid).children(recursive=True)
 
@@ -50,7 +55,7 @@ def test_however_it_is_stopped_no_process_stays_behind(tmp_path: Path, number: s
     demo = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert demo.stdout is not None
     try:
-        demo.stdout.readline()  # the address of the page: everything runs
+        wait_until_it_runs(demo)
         time.sleep(3)
         started = below(demo.pid)
         assert len(alive(started)) >= 4, "broker, gateway, city and zygote should be seen while they run"
@@ -88,7 +93,7 @@ def test_a_link_that_breaks_by_itself_is_named(tmp_path: Path) -> None:
     demo = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert demo.stdout is not None and demo.stderr is not None
     try:
-        demo.stdout.readline()
+        wait_until_it_runs(demo)
         broker = next(p for p in below(demo.pid) if any("amqtt" in word for word in p.cmdline()))
         broker.kill()
         assert demo.wait(timeout=30) == 2
