@@ -137,11 +137,72 @@ def test_the_number_of_files_is_bounded():
     refused(BundleSizeError, SIGNER.wrap(cbor.dumps(fields(k5=[]))))
 
 
-def test_the_size_of_one_file_and_of_all_is_bounded_for_each_place():
+def test_a_path_through_another_file_is_refused_in_either_order():
+    for above, below in (("slot/app", "slot/app/a.mpy"), ("slot/app", "slot/app/x/y"), ("slot/a/b", "slot/a/b/c")):
+        for files in ([file(above), file(below)], [file(below), file("slot/z"), file(above)]):
+            assert above in refused(BundlePathError, SIGNER.wrap(cbor.dumps(fields(k5=files))))
+    beside = [file("slot/app/a"), file("slot/app.mpy"), file("slot/ap"), file("slot/app/ab")]
+    assert len(bundle.decode(cbor.dumps(fields(k5=beside))).files) == 4
+
+
+def test_ota_takes_one_image_of_one_name_that_is_not_empty():
+    image = "ota/micropython.bin"
+    assert bundle.decode(cbor.dumps(fields(k5=[file(image, 1)]))).files == [(image, 1, DIGEST)]
+    most = limits.BUNDLE_OTA_BYTES
+    assert most == 2 * 1024 * 1024
+    assert bundle.decode(cbor.dumps(fields(k5=[file(image, most)]))).files[0][1] == most
+    for path in ("ota/other.bin", "ota/micropython.bin.bin", "ota/a/micropython.bin", "ota/micropython.bin/a"):
+        refused(BundlePathError, SIGNER.wrap(cbor.dumps(fields(k5=[file(path)]))))
+    refused(BundlePathError, SIGNER.wrap(cbor.dumps(fields(k5=[file(image), file(image)]))))
+    for size in (0, most + 1, 2**64 - 1):
+        refused(BundleSizeError, SIGNER.wrap(cbor.dumps(fields(k5=[file(image, size)]))))
+
+
+def test_a_slot_is_counted_in_the_blocks_that_its_files_and_directories_take():
+    blocks = limits.BUNDLE_SLOT_BYTES // 4096
+    assert limits.BUNDLE_SLOT_BYTES % 4096 == 0
+
+    def room_beside(*files):
+        """Return how many blocks one more file of the slot's own directory may have, found by trying."""
+        fits, over = 0, blocks + 1
+        while over - fits > 1:
+            middle = (fits + over) // 2
+            try:
+                bundle.decode(cbor.dumps(fields(k5=list(files) + [file("slot/last", 8 + middle * 4088)])))
+                fits = middle
+            except BundleSizeError:
+                over = middle
+        return fits
+
+    empty = room_beside()
+    assert empty == blocks - 2  # of the slot's own directory
+    for files, cost in (
+        ([file("slot/a", 0)], 1),
+        ([file("slot/a", 1)], 1),
+        ([file("slot/a", 4096)], 1),
+        ([file("slot/a", 4097)], 2),
+        ([file("slot/a", 4096 + 4088)], 2),
+        ([file("slot/a", 4096 + 4089)], 3),
+        ([file("slot/a", 1), file("slot/b", 1)], 2),
+        ([file("slot/d/a", 1)], 3),
+        ([file("slot/d/a", 1), file("slot/d/b", 1)], 4),
+        ([file("slot/d/e/a", 1), file("slot/d/b", 1), file("slot/f/b", 1)], 9),
+        ([file("ota/micropython.bin", 1 << 20)], 0),
+    ):
+        assert empty - room_beside(*files) == cost, files
+
+
+def test_a_release_too_large_for_a_slot_is_refused():
     room = limits.BUNDLE_SLOT_BYTES
-    whole = [file("slot/a", room - 1), file("slot/b", 1), file("ota/micropython.bin", limits.BUNDLE_OTA_BYTES)]
-    assert len(bundle.decode(cbor.dumps(fields(k5=whole))).files) == 3
-    for files in ([file(size=room + 1)], [file("slot/a", room - 1), file("slot/b", 2)], [file(size=2**64 - 1)]):
+    small = [file("slot/%d/%d" % (n, n), 1) for n in range(limits.BUNDLE_FILES)]  # 3 blocks each, and 2
+    assert len(bundle.decode(cbor.dumps(fields(k5=small))).files) == limits.BUNDLE_FILES
+    deep = [file("slot/%d/d/%d" % (n, n), 1) for n in range(limits.BUNDLE_FILES)]  # 5 blocks each: 64 bytes in all
+    for files in (
+        [file(size=room)],
+        [file("slot/a", room // 2), file("slot/b", room // 2)],
+        [file(size=2**64 - 1)],
+        deep,
+    ):
         refused(BundleSizeError, SIGNER.wrap(cbor.dumps(fields(k5=files))))
 
 

@@ -66,6 +66,10 @@ REFUSED = [
     ("bf00ff", "break"),
     ("1f", "indefinite"),
     ("5f00ff", "chunk"),
+    ("5f5f4100ffff", "chunk of indefinite"),  # RFC 8949, 3.2.3
+    ("7f7f6100ffff", "chunk of indefinite"),
+    ("5f41005f", "chunk of indefinite"),
+    ("5f", "truncated"),
     ("62c328", "UTF-8"),
     ("a200010002", "duplicate"),
     ("a1f500", "key"),

@@ -1,9 +1,10 @@
-from binascii import unhexlify
+import hashlib
+from binascii import hexlify, unhexlify
 
 from checks import raised
 
 from pave_wire.ccm import BlockCcm, ccm
-from pave_wire.errors import TagError
+from pave_wire.errors import TagError, WireError
 
 # RFC 3610, section 8: the packet vectors with a tag of 8 bytes. Key, nonce, header, packet, sealed.
 KEY_1 = "c0c1c2c3c4c5c6c7c8c9cacbcccdcecf"
@@ -106,3 +107,32 @@ def test_what_is_shorter_than_a_tag_is_refused():
     for size in range(8):
         for cipher in (BlockCcm(bytes(16)), ccm(bytes(16))):
             raised(TagError, cipher.open, bytes(13), bytes(size), b"")
+
+
+def test_more_blocks_than_one_byte_counts_are_sealed_as_the_library_does():
+    # 5,000 bytes, 313 blocks: what `cryptography` gives for the same
+    plaintext = bytes(n * 7 & 0xFF for n in range(5000))
+    for cipher in (BlockCcm(bytes(range(16))), ccm(bytes(range(16)))):
+        sealed = cipher.seal(bytes(range(13)), plaintext, b"header")
+        assert (
+            hexlify(hashlib.sha256(sealed).digest())
+            == b"e17cd36ae9e38fc29da9e56415ad9be881b04e51a137aa008bf15f9a99d9d2eb"
+        )
+        assert cipher.open(bytes(range(13)), sealed, b"header") == plaintext
+
+
+class Long:
+    """What says it has so many bytes: as many would not fit the VM."""
+
+    def __init__(self, size):
+        self._size = size
+
+    def __len__(self):
+        return self._size
+
+
+def test_what_the_length_field_cannot_hold_is_refused_before_it_is_touched():
+    for cipher in (BlockCcm(bytes(16)), ccm(bytes(16))):
+        for size in (0x10000, 0x10007, 0x10008, 1 << 20):
+            raised(WireError, cipher.seal, bytes(13), Long(size), b"")
+            raised(TagError, cipher.open, bytes(13), Long(size + 8), b"")

@@ -116,3 +116,22 @@ def test_a_request_too_large_for_a_datagram_is_refused_before_it_is_sent():
     endpoint = client()
     raised(CoapError, endpoint.request, coap.POST, "r", GATEWAY, 0, bytes(limits.DATAGRAM_BYTES))
     assert endpoint.datagrams_to_send(0) == [] and endpoint.next_timeout() is None
+
+
+def test_a_separate_response_from_another_address_is_rejected_and_changes_nothing():
+    endpoint = client()
+    token, request = post(endpoint)
+    answer(endpoint, coap.Message(coap.ACK, coap.EMPTY, request.mid))
+    assert answer(endpoint, coap.Message(coap.CON, coap.CHANGED, 9, token), address=STRANGER) == []
+    ((data, address),) = endpoint.datagrams_to_send(100)
+    assert coap.decode(data).type == coap.RST and address == STRANGER
+    assert len(answer(endpoint, coap.Message(coap.CON, coap.CHANGED, 10, token))) == 1
+
+
+def test_an_ack_with_a_code_of_a_reserved_class_is_ignored():
+    for code in (0x01, 0x20, 0x60, 0xC0, 0xE1):
+        endpoint = client()
+        token, request = post(endpoint)
+        assert answer(endpoint, coap.Message(coap.ACK, code, request.mid, token)) == []
+        assert endpoint.next_timeout() == 2000
+        assert len(answer(endpoint, coap.Message(coap.ACK, coap.CHANGED, request.mid, token))) == 1

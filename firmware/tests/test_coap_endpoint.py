@@ -8,6 +8,8 @@ from pave_wire.coap_endpoint import Endpoint
 from pave_wire.coap_exchange import Failed, Response
 from pave_wire.errors import CoapError, WireError
 
+STRANGER = ("192.0.2.66", 5683)
+
 
 class Xor:
     """A security that anyone can break, to see the seam: payloads are flipped and marked with a binding."""
@@ -242,3 +244,45 @@ def test_resources_are_told_in_link_format():
     made.server.respond(made.asked[0], coap.CONTENT, made.now_ms, link_format.encode(links), link_format.CONTENT_FORMAT)
     made.settle()
     assert link_format.parse(made.told[0].payload) == links
+
+
+def both_ways(security):
+    """A request of ours and one of the peer's under one message ID; return the endpoint, and the two as sent."""
+    endpoint = Endpoint(lambda n: 0, security=security)
+    endpoint.request(coap.GET, "a", SERVER, 0)
+    ours = coap.decode(endpoint.datagrams_to_send(0)[0][0])
+    theirs = Xor().seal_request(coap.Message(coap.CON, coap.POST, ours.mid, b"q", [(coap.URI_PATH, b"x")]), SERVER)[0]
+    data = coap.encode(theirs)
+    assert len(endpoint.receive_datagram(data, SERVER, 1)) == 1
+    return endpoint, ours, data
+
+
+def test_an_ack_that_does_not_pass_security_leaves_the_peers_message_of_its_id_known():
+    endpoint, ours, theirs = both_ways(Xor())
+    forged = coap.Message(coap.ACK, coap.CONTENT, ours.mid, ours.token, [], b"forged")
+    assert endpoint.receive_datagram(coap.encode(forged), SERVER, 2) == []
+    assert endpoint.receive_datagram(theirs, SERVER, 3) == []  # a duplicate, not to be acted on again
+
+
+def test_a_response_on_an_ack_does_not_acknowledge_the_peers_message_of_its_id():
+    endpoint, ours, _ = both_ways(Xor())
+    good = Xor().seal_response(b"01", coap.Message(coap.ACK, coap.CONTENT, ours.mid, ours.token))
+    assert len(endpoint.receive_datagram(coap.encode(good), SERVER, 2)) == 1
+    assert endpoint.datagrams_to_send(2) == []  # the peer's request still waits for its answer
+
+
+def test_forged_requests_do_not_push_out_what_is_remembered():
+    endpoint = Endpoint(lambda n: 0, security=Xor())
+    good = coap.Message(coap.CON, coap.POST, 1, b"q", [(coap.URI_PATH, b"x")])
+    data = coap.encode(Xor().seal_request(good, CLIENT)[0])
+    assert len(endpoint.receive_datagram(data, CLIENT, 0)) == 1
+    for mid in range(100):
+        forged = coap.encode(coap.Message(coap.CON, coap.POST, mid, b"q", [], b"forged"))
+        assert endpoint.receive_datagram(forged, STRANGER, 1) == []
+    assert endpoint.receive_datagram(data, CLIENT, 2) == []
+
+
+def test_a_bad_path_of_any_length_is_answered():
+    made = pair()
+    (answer,) = raw(made, [(coap.URI_PATH, b"\xff" * 250)] * 3)
+    assert answer.code == coap.BAD_REQUEST and 0 < len(answer.payload) <= 64

@@ -196,3 +196,35 @@ def test_timers_tell_the_longest_due_first_and_drop_what_was_replaced():
     for n in range(1000):
         timers.set(items[0], n)
     assert len(timers._heap) < 100 and timers.due(2000) == [items[0]]
+
+
+def test_a_message_forgotten_at_once_gives_its_place_back_to_the_one_it_pushed_out():
+    made = layer(remembered=3)
+    for mid in range(3):
+        made.receive_datagram(request(mid), PEER, mid)
+    for mid in range(10, 20):
+        (event,) = made.receive_datagram(request(mid), OTHER, 3)
+        made.forget(event.message, OTHER)
+    assert all(made.receive_datagram(request(mid), PEER, 4) == [] for mid in range(3))
+    assert made.next_timeout() == coap_message.EMPTY_ACK_MS  # the first still waits for its answer
+    made.handle_timeout(coap_message.EMPTY_ACK_MS + 2)
+    assert [m.mid for m in sent_by(made)] == [0, 1, 2]
+    made.receive_datagram(request(3), PEER, 5)  # and the order is as if nothing had come between
+    assert made.receive_datagram(request(1), PEER, 6) == [] and len(made.receive_datagram(request(0), PEER, 6)) == 1
+
+
+def test_a_message_forgotten_late_gives_no_place_back_that_is_another_s():
+    made = layer(remembered=2)
+    (first,) = made.receive_datagram(request(0), PEER, 0)
+    made.receive_datagram(request(1), PEER, 0)
+    made.forget(first.message, PEER)
+    made.receive_datagram(request(2), PEER, 0)
+    assert made.receive_datagram(request(1), PEER, 1) == [] and made.receive_datagram(request(2), PEER, 1) == []
+    for mid in range(3, 9):
+        made.receive_datagram(request(mid), PEER, 2)
+    assert len(made.receive_datagram(request(1), PEER, 3)) == 1 and len(made._known) == 2
+
+
+def test_lifetimes_are_those_of_rfc_7252():
+    # 4.8.2, in ms: MAX_TRANSMIT_SPAN 45 s + 2 * MAX_LATENCY 100 s + PROCESSING_DELAY 2 s; 45 s + 100 s
+    assert coap_message.EXCHANGE_LIFETIME_MS == 247_000 and coap_message.NON_LIFETIME_MS == 145_000

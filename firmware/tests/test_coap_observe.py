@@ -3,6 +3,7 @@ from coap_pair import CLIENT, SERVER, Pair
 from pave_wire import coap
 from pave_wire.coap_block import Blocks
 from pave_wire.coap_block_server import BlockServer
+from pave_wire.coap_echo import Freshness
 from pave_wire.coap_endpoint import Endpoint
 from pave_wire.coap_exchange import Failed, Notification, Response
 from pave_wire.coap_observe import DAY_MS, FRESH_MS, Observers, Watching
@@ -220,3 +221,79 @@ def test_a_newer_notification_stops_the_fetching_of_the_older():
     made.carry = lambda data, from_client: data
     made.wait(10_000)
     assert payloads(made) == [b"first", OTHER_BODY]
+
+
+def test_a_newer_state_that_fits_one_message_stops_the_fetching_of_the_older():
+    for code in (coap.CONTENT, coap.NOT_FOUND):
+        made = pair()
+        observe(made)
+        late = []
+
+        def hold(data, from_client, late=late):
+            if from_client and coap.decode(data).code:
+                late.append(data)
+                return None
+            return data
+
+        made.carry = hold
+        notify(made, BODY)
+        made.settle()  # its first block came, the request for the second is held up
+        made.carry = lambda data, from_client: data
+        notify(made, b"new", code)
+        made.settle()
+        assert len(late) == 1
+        made.server.receive_datagram(late[0], CLIENT, made.now_ms)
+        made.wait(10_000)
+        assert payloads(made) == [b"first", b"new"], code
+
+
+def test_an_observation_closed_by_its_part_is_not_registered_again_in_the_same_pass():
+    made = pair()
+    observe(made)
+    made.carry = lambda data, from_client: None if from_client and coap.decode(data).code else data
+    notify(made, BODY)
+    made.settle()
+    (child,) = [exchange for exchange in made.client._exchanges.values() if exchange.parent is not None]
+    ack = coap.encode(coap.Message(coap.ACK, coap.EMPTY, child.sent.mid))
+    made.client.receive_datagram(ack, SERVER, made.now_ms)
+    made.client.datagrams_to_send(made.now_ms)
+    (event,) = made.client.handle_timeout(made.now_ms + 200_000)  # its answer and Max-Age are both overdue
+    assert isinstance(event, Failed)
+    assert made.client._exchanges == {} and made.client.datagrams_to_send(made.now_ms) == []
+
+
+def test_observe_0_may_have_a_leading_zero_byte():
+    for value, kind in ((b"\0", Notification), (b"\0\0\0", Notification), (b"\0\1", Response), (bytes(4), Response)):
+        made = pair()
+        token = made.client.request(coap.GET, "o", SERVER, made.now_ms, options=[(coap.OBSERVE, value)])
+        made.settle()
+        made.server.respond(made.asked[0], coap.CONTENT, made.now_ms, b"x", topic="o")
+        made.settle()
+        assert type(made.told[0]) is kind and made.told[0].token == token, value
+        assert len(made.server._observers._observers) == (kind is Notification), value
+
+
+def test_each_registration_may_be_challenged_once():
+    made = pair()
+    freshness = Freshness(b"secret of a boot", 1000)
+    made.client.request(coap.GET, "o", SERVER, made.now_ms, options=[(coap.OBSERVE, b"")])
+    for turn in range(2):
+        made.settle()
+        assert not freshness.is_fresh(made.server, made.asked[-1], made.now_ms), turn
+        made.settle()
+        assert freshness.is_fresh(made.server, made.asked[-1], made.now_ms), turn
+        made.server.respond(made.asked[-1], coap.CONTENT, made.now_ms, b"%d" % turn, topic="o")
+        made.wait(65_000)  # Max-Age
+    assert payloads(made) == [b"0", b"1"]
+
+
+def test_an_observer_that_is_gone_is_sent_nothing_again():
+    made = pair()
+    token = observe(made)
+    made.carry = lambda data, from_client: None
+    notify(made, b"x")
+    made.settle()
+    options = [(coap.OBSERVE, b"\1"), (coap.URI_PATH, b"o")]
+    data = coap.encode(coap.Message(coap.NON, coap.GET, 77, token, options))
+    assert len(made.server.receive_datagram(data, CLIENT, made.now_ms)) == 1
+    assert made.server.next_timeout() is None

@@ -108,6 +108,8 @@ def test_headers_outside_the_profile_are_refused_by_name():
         (parts({1: -7, 2: [4], 4: b"k"}), CoseCriticalError),
         (parts({1: -7, 4: b"k"}, {2: [1]}), CoseCriticalError),
         (parts({1: -8, 4: b"k"}), CoseAlgorithmError),
+        (parts({1: -7.0, 4: b"k"}), CoseAlgorithmError),  # equal in Python
+        (parts({1: True, 4: b"k"}), CoseAlgorithmError),
         (parts({4: b"k"}, {1: -7}), CoseAlgorithmError),
         (parts(b""), CoseAlgorithmError),
         (parts({1: -7, 4: b"k"}, {4: b"k"}), CoseError),

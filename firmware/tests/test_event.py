@@ -155,8 +155,8 @@ def test_extension_is_right_within_the_stated_span_and_not_beyond():
     dice = Dice(11)
     for _ in range(3000):
         last = dice.below(1 << 24) + 40000
-        for missed in (dice.below(0x7FFF), 0x7FFF, -0x7FFF, -dice.below(0x8000)):
-            assert event.extend(last + missed & 0xFFFF, 16, last) == last + missed
+        for ahead in (dice.below(0x7FFF), 0x7FFF, -0x7FFF, -dice.below(0x8000)):  # 0x7FFF ahead: 32,766 were missed
+            assert event.extend(last + ahead & 0xFFFF, 16, last) == last + ahead
         assert event.extend(last + 0x8001 & 0xFFFF, 16, last) != last + 0x8001
 
 
@@ -199,79 +199,37 @@ def test_nothing_is_rebuilt_where_the_lost_reading_changed_no_state():
     raised(EventError, event.rebuild_previous, taken, reading(seq=3, epoch=2))
 
 
-def test_an_acknowledgement_covers_all_up_to_and_including_its_number():
-    dice = Dice(17)
-    for _ in range(3000):
-        epoch = 200 + dice.below(1000)
-        seq = 0x8000 + dice.below(1 << 20)
-        data = event.encode_acknowledgement(epoch, seq)
-        assert len(data) == event.ACKNOWLEDGEMENT_BYTES
-        for other, number in [
-            (epoch, seq),
-            (epoch, seq + 1),
-            (epoch, seq - dice.below(0x8000)),
-            (epoch, seq + 1 + dice.below(0x7FFF)),
-            (epoch - 1 - dice.below(127), dice.below(1 << 20)),
-            (epoch + 1 + dice.below(127), dice.below(1 << 20)),
-        ]:
-            assert event.is_acknowledged(data, other, number) == ((other, number) <= (epoch, seq))
-    raised(EventError, event.is_acknowledged, b"\x01\x02", 1, 1)
+def test_a_reading_that_came_as_an_event_is_the_same_when_it_comes_again_as_senml():
+    exact = reading(occupied=True, reason="field", confidence=0.97, lasted=5403)
+    coarse = through(exact)
+    assert abs(coarse.values["confidence"] - 0.96) < 1e-6 and coarse.values["lasted"] == 5400
+    for stored, offered in ((coarse, exact), (exact, coarse), (exact, exact), (coarse, coarse)):
+        assert event.same_reading(stored, offered)
+    stated = reading(occupied=True, reason="field", confidence=0.96, lasted=5400, ended="vacant")
+    assert event.same_reading(coarse, stated)  # the opposite of the state need not be stated
+    older = reading(occupied=True, reason="field", confidence=0.97, lasted=5403, age_s=90)
+    assert event.same_reading(coarse, older)  # each sending has an age of its own
 
 
-class Gateway:
-    """The rule of WIRE.md for what may be acknowledged, of one device, on numbers in full."""
-
-    def __init__(self, trusts_gaps=False):
-        self.stored = set()
-        self.upto = (0, -1)
-        self.trusts_gaps = trusts_gaps
-
-    def receive(self, epoch, seq, oldest):
-        self.stored.add((epoch, seq))
-        if oldest or self.trusts_gaps:
-            self.upto = max(self.upto, (epoch, seq - 1))
-        while (self.upto[0], self.upto[1] + 1) in self.stored:
-            self.upto = (self.upto[0], self.upto[1] + 1)
-        return event.encode_acknowledgement(*self.upto) if self.upto[1] >= 0 else None
-
-
-def lossy_life(gateway, dice, readings):
-    """A device whose frames and acknowledgements get lost half of the time; returns what it cleared from its outbox."""
-    epoch, seq = 1, 0
-    outbox = []
-    cleared = []
-    for turn in range(readings * 12):
-        if turn < readings * 4 and not dice.below(4):
-            if not dice.below(20):
-                seq += 1000  # a crash
-            if not dice.below(40):
-                epoch, seq = epoch + 1, 0
-            outbox.append((epoch, seq))
-            seq += 1
-            sent = outbox[-1]  # what is new goes first
-        elif outbox:
-            sent = outbox[0]  # repetitions: the oldest, alone
-        else:
-            continue
-        if len(outbox) > 8:
-            del outbox[dice.below(8)]
-        if dice.below(2) and sent in outbox:
-            data = gateway.receive(sent[0], sent[1], sent == outbox[0])
-            if data is not None and dice.below(2):
-                cleared += [entry for entry in outbox if event.is_acknowledged(data, *entry)]
-                outbox = [entry for entry in outbox if not event.is_acknowledged(data, *entry)]
-    return cleared, outbox
+def test_a_used_identity_with_other_values_is_not_the_same_reading():
+    stored = through(reading(occupied=True, reason="field", confidence=0.97, lasted=5403))
+    for values in (
+        {"occupied": False, "reason": "field", "confidence": 0.97, "lasted": 5403},
+        {"occupied": True, "reason": "boot", "confidence": 0.97, "lasted": 5403},
+        {"occupied": True, "reason": "field", "confidence": 0.91, "lasted": 5403},
+        {"occupied": True, "reason": "field", "confidence": 0.97, "lasted": 5420},
+        {"occupied": True, "reason": "field", "confidence": 0.97, "lasted": 5403, "field": 2e-5},
+        {"screen-free": 3, "reason": "heartbeat"},
+    ):
+        assert not event.same_reading(stored, reading(**values)), values
+    assert event.same_reading(reading(fault="radar"), reading(fault="radar"))
+    assert not event.same_reading(reading(fault="radar"), reading(fault="magnetometer"))
+    assert not event.same_reading(reading(seq=1), reading(seq=2))
+    assert not event.same_reading(reading(epoch=1), reading(epoch=2))
 
 
-def test_over_a_lossy_link_nothing_is_cleared_that_was_not_stored_and_all_is_in_the_end():
-    for seed in range(1, 6):
-        gateway = Gateway()
-        cleared, left = lossy_life(gateway, Dice(seed), 100)
-        assert len(cleared) > 20 and not left, (seed, len(cleared), left)
-        assert not [entry for entry in cleared if entry not in gateway.stored], seed
-
-
-def test_a_gateway_that_trusts_gaps_is_caught_by_the_test_above():
-    gateway = Gateway(trusts_gaps=True)
-    cleared, _ = lossy_life(gateway, Dice(1), 100)
-    assert [entry for entry in cleared if entry not in gateway.stored]
+def test_a_rebuilt_reading_differs_from_the_real_one_that_takes_its_place():
+    taken = reading(seq=2, occupied=True, reason="field", lasted=60)
+    rebuilt = event.rebuild_previous(reading(seq=1, occupied=False, reason="boot"), reading(seq=3))
+    assert rebuilt.identity == taken.identity and rebuilt.values["reason"] == event.REBUILT
+    assert not event.same_reading(rebuilt, taken)

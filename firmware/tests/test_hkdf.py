@@ -44,3 +44,10 @@ def test_a_key_longer_than_a_block_is_hashed_first():
     # RFC 4231, test case 6
     code = hkdf.hmac_sha256(b"\xaa" * 131, b"Test Using Larger Than Block-Size Key - Hash Key First")
     assert code == unhexlify("60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54")
+
+
+def test_a_key_that_is_a_bytearray_stays_as_it_is():
+    secret, salt, _, _, pseudorandom_key, _ = CASES[0]
+    salt = bytearray(salt)
+    assert hkdf.extract(salt, secret) == unhexlify(pseudorandom_key)
+    assert salt == bytearray(range(13))

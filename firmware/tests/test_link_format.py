@@ -42,3 +42,11 @@ def test_documents_are_bounded():
     raised(LinkFormatError, link_format.parse, b",".join([b"</a>"] * (limits.LINKS + 1)))
     raised(LinkFormatError, link_format.parse, b"</a>" + b";x" * (limits.LINK_ATTRIBUTES + 1))
     raised(LinkFormatError, link_format.parse, b"<" + bytes(limits.LINK_BYTES) + b">")
+
+
+def test_a_bare_value_may_hold_any_character_of_a_ptoken():
+    every = "!#$%&'()*+-./09:<=>?@AZ[]^_`az{|}~"  # RFC 6690, 2
+    for value in ("a=b", "a<b", "=", "/p?a=1", every):
+        assert link_format.parse(b"</a>;x=" + value.encode() + b";y") == [("/a", [("x", value), ("y", None)])]
+    for data in (b"</a>;x<=1", b"</a>;x>", b"</a>;x=a b", b'</a>;x=a"b', b"</a>;x=a\\b"):
+        raised(LinkFormatError, link_format.parse, data)

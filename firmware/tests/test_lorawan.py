@@ -135,6 +135,26 @@ def test_a_frame_accepted_before_is_a_replay_that_says_its_counter():
         assert raised(ReplayError, lorawan.decode_uplink, KIRBY, data, last).counter == again
 
 
+def test_the_first_frame_of_a_session_is_known_again():
+    for encode, decode in (
+        (lorawan.encode_uplink, lorawan.decode_uplink),
+        (lorawan.encode_downlink, lorawan.decode_downlink),
+    ):
+        data = encode(KIRBY, 0, 1, b"x")
+        assert decode(KIRBY, data, -1).fcnt == 0
+        assert raised(ReplayError, decode, KIRBY, data, 0).counter == 0
+
+
+def test_an_address_of_more_than_32_bits_is_refused_by_both_encoders():
+    for address in (1 << 32, -1):
+        session = Session(address, ONES, TWOS)
+        for encode in (lorawan.encode_uplink, lorawan.encode_downlink):
+            found = raised(LorawanError, encode, session, 0, 1, b"x")
+            assert type(found) is LorawanError and "DevAddr %d" % address in str(found)
+    for address in (0, 0xFFFFFFFF):
+        assert lorawan.dev_addr(lorawan.encode_uplink(Session(address, ONES, TWOS), 0, 1, b"x")) == address
+
+
 def test_a_replay_from_more_than_one_round_ago_does_not_authenticate():
     data = lorawan.encode_uplink(KIRBY, 70, 1, b"x")
     assert not isinstance(raised(MicError, lorawan.decode_uplink, KIRBY, data, 200000), ReplayError)

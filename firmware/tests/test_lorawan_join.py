@@ -99,6 +99,64 @@ def test_a_dev_nonce_that_does_not_rise_is_a_replay():
         assert raised(ReplayError, join.decode_join_request, KEY, data, last).counter == 7
 
 
+def test_a_join_nonce_that_does_not_rise_is_a_replay():
+    data = join.encode_join_accept(KEY, JoinAccept(7, 0, 1))
+    assert join.decode_join_accept(KEY, data).join_nonce == 7
+    assert join.decode_join_accept(KEY, data, 6).join_nonce == 7
+    for last in (7, 8, 0xFFFFFF):
+        assert raised(ReplayError, join.decode_join_accept, KEY, data, last).counter == 7
+    first = join.encode_join_accept(KEY, JoinAccept(0, 0, 1))
+    assert join.decode_join_accept(KEY, first, -1).join_nonce == 0
+    assert raised(ReplayError, join.decode_join_accept, KEY, first, 0).counter == 0
+    forged = data[:-1] + bytes((data[-1] ^ 1,))
+    raised(MicError, join.decode_join_accept, KEY, forged, 7)  # an old number proves nothing before the MIC holds
+
+
+def test_the_first_and_the_last_dev_nonce_are_joined_with():
+    for dev_nonce in (0, 65535):
+        data = join.encode_join_request(KEY, JOIN_EUI, DEV_EUI, dev_nonce)
+        assert join.decode_join_request(KEY, data, dev_nonce - 1) == dev_nonce
+        assert raised(ReplayError, join.decode_join_request, KEY, data, dev_nonce).counter == dev_nonce
+    for dev_nonce in (-1, 65536):
+        raised(LorawanError, join.encode_join_request, KEY, JOIN_EUI, DEV_EUI, dev_nonce)
+
+
+def test_an_accept_holds_the_highest_of_each_field_and_the_lowest():
+    channels = (1_677_721_500, 0, 100, 868_100_000, 1_677_721_500)
+    for values in (
+        (0xFFFFFF, 0xFFFFFF, 0xFFFFFFFF, 7, 15, 15, channels),
+        (0, 0, 0, 0, 0, 1, (0, 0, 0, 0, 0)),
+    ):
+        got = join.decode_join_accept(KEY, join.encode_join_accept(KEY, JoinAccept(*values)))
+        fields = got.join_nonce, got.net_id, got.dev_addr, got.rx1_dr_offset, got.rx2_data_rate, got.rx_delay_s
+        assert fields + (got.frequencies_hz,) == values
+
+
+def test_a_join_of_the_wrong_type_or_length_is_refused_however_well_it_is_sealed():
+    def sealed(data):
+        return data + join.Cmac(KEY).digest(data)[:4]
+
+    for size in (18, 20):
+        assert len(sealed(bytes(size))) != 23
+        found = raised(LorawanError, join.decode_join_request, KEY, sealed(bytes(size)), -1)
+        assert type(found) is LorawanError, found
+    for kind in range(1, 8):
+        found = raised(LorawanError, join.decode_join_request, KEY, sealed(bytes((kind << 5,)) + bytes(18)), -1)
+        assert type(found) is LorawanError, (kind, found)
+        if kind != 1:
+            found = raised(LorawanError, join.decode_join_accept, KEY, accept_of(bytes((kind << 5,)), bytes(12)))
+            assert type(found) is LorawanError, (kind, found)
+    for size in (28 + 16, 28 + 32):
+        found = raised(LorawanError, join.decode_join_accept, KEY, accept_of(b"\x20", bytes(size)))
+        assert type(found) is LorawanError, (size, found)
+    assert join.decode_join_accept(KEY, accept_of(b"\x20", bytes(12))).dev_addr == 0  # the same, of the right kind
+
+
+def accept_of(head, plain):
+    """Return an accept whose MIC holds, whatever it holds."""
+    return head + decryptor(KEY)(plain + join.Cmac(KEY).digest(head + plain)[:4])
+
+
 def test_any_flipped_bit_of_a_join_is_refused():
     request = join.encode_join_request(KEY, JOIN_EUI, DEV_EUI, 7)
     accept = join.encode_join_accept(KEY, JoinAccept(1, 2, 3))
@@ -126,11 +184,21 @@ def test_what_does_not_fit_a_join_is_refused():
         raised(LorawanError, join.encode_join_request, KEY, join_eui, dev_eui, dev_nonce)
     for accept in (
         JoinAccept(1 << 24, 0, 0),
+        JoinAccept(-1, 0, 0),
         JoinAccept(0, 1 << 24, 0),
+        JoinAccept(0, -1, 0),
+        JoinAccept(0, 0, 1 << 32),
+        JoinAccept(0, 0, -1),
+        JoinAccept(0, 0, 0, -1),
+        JoinAccept(0, 0, 0, 0, -1),
+        JoinAccept(0, 0, 0, 0, 0, -1),
+        JoinAccept(0, 0, 0, 0, 0, 1, (1_677_721_600, 0, 0, 0, 0)),
+        JoinAccept(0, 0, 0, 0, 0, 1, (-100, 0, 0, 0, 0)),
         JoinAccept(0, 0, 0, 8),
         JoinAccept(0, 0, 0, 0, 16),
         JoinAccept(0, 0, 0, 0, 0, 16),
         JoinAccept(0, 0, 0, 0, 0, 1, (868_100_000,)),
         JoinAccept(0, 0, 0, 0, 0, 1, (868_100_050, 0, 0, 0, 0)),
     ):
-        raised(LorawanError, join.encode_join_accept, KEY, accept)
+        found = raised(LorawanError, join.encode_join_accept, KEY, accept)
+        assert type(found) is LorawanError, found

@@ -177,7 +177,8 @@ def test_a_lost_window_starts_again_at_a_fresh_request_only():
     raised(OscoreContextError, one.lose_window, bytes(41))
     one.lose_window(b"challenge")
     for echo in (None, b"", b"challeng", b"challenge2"):
-        assert not one.accept_fresh(5, echo) and one.window is None
+        assert one.is_new(6) and not one.accept_fresh(5, echo) and one.window is None
+        assert not one.is_new(5) and one.is_new(6)
     assert one.accept_fresh(5, b"challenge")
     assert not one.is_new(5) and not one.is_new(0) and one.is_new(6)
     assert not one.accept_fresh(6, b"challenge")  # it has done its work

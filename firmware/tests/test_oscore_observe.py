@@ -100,7 +100,22 @@ def test_a_forged_or_wrong_echo_recovers_nothing():
     server.lose_window(b"a random one")
     for value in (b"", b"another one!", b"a random one "):
         outer, _ = oscore.seal_request(client, request((coap.ECHO, value)))
+        forged = Message(outer.type, outer.code, 1, b"", outer.options, bytes(len(outer.payload)))
+        raised(OscoreTagError, oscore.open_request, server.find, forged)
         raised(OscoreEchoError, oscore.open_request, server.find, outer)
-        outer.payload = bytes(len(outer.payload))
-        raised(OscoreTagError, oscore.open_request, server.find, outer)
     assert server.window is None
+
+
+def test_each_partial_iv_is_challenged_once_and_a_forged_one_never_counts():
+    client, server = pair()
+    server.lose_window(b"a random one")
+    old = [oscore.seal_request(client, request())[0] for _ in range(3)]
+    forged = Message(old[0].type, old[0].code, 1, b"", [(coap.OSCORE, b"\x0d\xff\xff\xff\xff\xff")], bytes(20))
+    raised(OscoreTagError, oscore.open_request, server.find, forged)
+    raised(OscoreEchoError, oscore.open_request, server.find, old[1])
+    for outer in (old[1], old[0], old[1]):
+        raised(OscoreReplayError, oscore.open_request, server.find, outer)
+    raised(OscoreEchoError, oscore.open_request, server.find, old[2])
+    fresh, _ = oscore.seal_request(client, request((coap.ECHO, b"a random one")))
+    oscore.open_request(server.find, fresh)
+    assert server.window[0] == 3

@@ -70,7 +70,7 @@ def test_every_packet_is_a_message_that_compresses_to_it_again_or_is_refused_by_
     dice = Dice(23)
     read = 0
     for _ in range(1500):
-        rule_id = 1 + dice.below(14)
+        rule_id = 1 + dice.below(20)
         packet = dice.bytes(dice.below(24))
         direction = 1 + dice.below(2)
         try:
@@ -81,7 +81,7 @@ def test_every_packet_is_a_message_that_compresses_to_it_again_or_is_refused_by_
         again_id, again = schc.compress(got, direction)
         assert again_id == rule_id and parts(schc.decompress(again_id, again, direction)) == parts(got)
         assert len(again) <= len(packet), (rule_id, packet, again)
-    assert 300 < read < 1500
+    assert 200 < read < 1500
 
 
 def test_the_residue_is_as_rfc_8724_packs_it():
@@ -108,6 +108,8 @@ def test_what_no_rule_fits_is_refused_by_name():
         (message(coap.PUT, b"", good.options, EVENT), "0.03"),
         (message(good.code, b"", [(11, b"q"), good.options[1]], EVENT), "no rule"),
         (message(good.code, b"", list(good.options) + [(60, b"\x01")], EVENT), "60"),
+        (message(good.code, b"", list(good.options) + [(15, b"oldest")], EVENT), "15"),
+        (message(good.code, b"", [(11, b"r"), (12, b"\x70"), (15, b"newest")], EVENT), "15"),
         (message(good.code, b"", [(12, b"\xfd\xe9")], EVENT), "no rule"),
         (message(coap.CHANGED, b"\x01\x02"), "2.04"),
         (message(0x5E, b"\x01"), "2.30"),
@@ -122,7 +124,7 @@ def test_what_no_rule_fits_is_refused_by_name():
 def test_packets_that_are_not_what_their_rule_says_are_refused_by_name():
     for rule_id, packet, direction, word in [
         (1, EVENT, DOWN, "no rule 1"),
-        (14, EVENT, UP, "no rule 14"),
+        (23, EVENT, UP, "no rule 23"),
         (20, EVENT, UP, "no rule 20"),
         (1, b"", UP, "0 bytes of payload"),
         (4, b"\x01\x02", UP, "1 bytes of payload"),
@@ -153,4 +155,6 @@ def test_the_numbers_in_the_rules_are_those_of_the_contract():
     assert coap.uint(event.CONTENT_FORMAT) in formats and coap.uint(model.CONTENT_FORMAT_PROBLEM) in formats
     paths = {field[3] for rule in RULES for field in rule[2] if field[0] == coap.URI_PATH and field[2] == 1}
     assert paths == {path.encode() for path in ("r", "h", "s", "f", "x")}
+    queries = {field[3] for rule in RULES for field in rule[2] if field[0] == coap.URI_QUERY}
+    assert queries == {model.QUERY_OLDEST.encode()}
     assert [code >> 5 for code in SUCCESSES + ERRORS] == [2] * 5 + [4] * 14 + [5] * 6

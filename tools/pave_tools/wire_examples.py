@@ -12,9 +12,9 @@ LEFT = model.Reading(DEVICE, 259, 74042, 3, {"occupied": False, "reason": "field
 _LIMITS = (
     "DATAGRAM_BYTES", "COAP_OPTIONS", "COAP_TOKEN_BYTES", "CBOR_DEPTH", "CBOR_ITEMS", "SENML_RECORDS",
     "SENML_NAME_CHARS", "READINGS_PER_PACK", "VALUES_PER_READING", "TEXT_CHARS", "EPOCH_MAX", "SEQ_MAX", "AGE_MAX_S",
-    "EVENT_BYTES", "SCHC_BYTES", "OSCORE_ID_BYTES", "OSCORE_ID_CONTEXT_BYTES", "OSCORE_WINDOW", "LORAWAN_PHY_BYTES",
-    "LORAWAN_FOPTS_BYTES", "MAC_COMMANDS", "COSE_BYTES", "BUNDLE_FILES", "BUNDLE_PATH_CHARS", "BUNDLE_SLOT_BYTES",
-    "BUNDLE_OTA_BYTES",
+    "BOARD_CHARS", "VERSION_CHARS", "EVENT_BYTES", "SCHC_BYTES", "OSCORE_ID_BYTES", "OSCORE_ID_CONTEXT_BYTES",
+    "OSCORE_WINDOW", "LORAWAN_PHY_BYTES", "LORAWAN_FOPTS_BYTES", "MAC_COMMANDS", "COSE_BYTES", "BUNDLE_FILES",
+    "BUNDLE_PATH_CHARS", "BUNDLE_SLOT_BYTES", "BUNDLE_OTA_BYTES",
 )  # fmt: skip
 _HEADER = {
     schc_rules.VERSION: "version",
@@ -26,6 +26,7 @@ _HEADER = {
     schc_rules.MARKER: "payload marker",
     11: "Uri-Path",
     12: "Content-Format",
+    15: "Uri-Query",
     23: "Block2",
 }
 _ACTIONS = {
@@ -162,21 +163,29 @@ def event_extension() -> str:
 def acknowledgement() -> str:
     """An acknowledgement, and what it covers."""
     data = event.encode_acknowledgement(LEFT.epoch, LEFT.seq)
-    lines = [f"{hexed(data)}: up to and including epoch {LEFT.epoch}, seq {LEFT.seq}", ""]
+    lines = [
+        f"{hexed(data)}: up to and including epoch {LEFT.epoch}, seq {LEFT.seq}; the newest given is epoch 260, seq 3",
+        "",
+    ]
     for epoch, seq in ((259, 74040), (259, 74042), (259, 74043), (258, 90000), (260, 0)):
-        covered = event.is_acknowledged(data, epoch, seq)
+        covered = event.is_acknowledged(data, epoch, seq, 260, 3)
         lines.append(f"epoch {epoch} seq {seq}: {'forget it' if covered else 'keep it'}")
     return fenced("\n".join(lines))
 
 
 def hello_example() -> str:
     """A hello and a welcome."""
-    said = hello.pack_hello(hello.Hello(259, 74043, "pave-presence-v1", "0.1.0", "brown-out"))
+    said = hello.pack_hello(hello.Hello(259, 74043, "pave-presence-v1", "0.1.0", 6))
     answer = hello.pack_welcome(1765000000, b"\x1f\x02")
     return fenced(
-        f'{hexed(said)}\n{{0: 259, 1: 74043, 2: "pave-presence-v1", 3: "0.1.0", 4: "brown-out"}}\n\n'
+        f'{hexed(said)}\n{{0: 259, 1: 74043, 2: "pave-presence-v1", 3: "0.1.0", 4: 6}}\n\n'
         f"{hexed(answer)}\n{{1: h'1f02', 0: 1765000000}}"
     )
+
+
+def hello_causes() -> str:
+    """The causes of a reset by number."""
+    return table(("code", "what reset it"), enumerate(hello.RESET_CAUSES))
 
 
 def schc_fields() -> str:
@@ -188,7 +197,7 @@ def schc_fields() -> str:
     rows: list[tuple[object, ...]] = []
     for descriptor in sorted(seen, key=lambda item: (item[0], item[2], str(item[3]))):
         field, bits, position, target, action = descriptor
-        ids = "all" if len(seen[descriptor]) == len(schc_rules.RULES) else ", ".join(map(str, seen[descriptor]))
+        ids = "all" if len(seen[descriptor]) == len(schc_rules.RULES) else ", ".join(map(str, sorted(seen[descriptor])))
         rows.append((_HEADER[field], bits or "var", position, _target(field, target, action), *_ACTIONS[action], ids))
     return table(("field", "bits", "position", "target value", "MO", "CDA", "in the rules"), rows)
 
@@ -206,7 +215,7 @@ def _target(field: int, target: "schc_rules.Target", action: int) -> str:
 def schc_rules_table() -> str:
     """The rules, with the bits of residue each costs and an example."""
     rows: list[tuple[object, ...]] = []
-    for rule_id, directions, descriptors in schc_rules.RULES:
+    for rule_id, directions, descriptors in sorted(schc_rules.RULES, key=lambda rule: rule[0]):
         message = _example(descriptors)
         direction = schc_rules.UP if directions & schc_rules.UP else schc_rules.DOWN
         used, packet = schc.compress(message, direction)
@@ -244,7 +253,9 @@ def _example(descriptors: "tuple[schc_rules.Descriptor, ...]") -> coap.Message:
 
 
 def _summary(message: coap.Message) -> str:
-    words = [_METHODS.get(message.code) or coap.code_text(message.code), "/" + message.path if message.path else ""]
+    query = message.option(coap.URI_QUERY)
+    path = f"/{message.path}{'?' + query.decode() if query else ''}" if message.path else ""
+    words = [_METHODS.get(message.code) or coap.code_text(message.code), path]
     content_format = message.option(coap.CONTENT_FORMAT)
     words.append(f"content-format {coap.uint_value(content_format)}" if content_format else "")
     words.append("Block2" if message.option(23) else "")
@@ -267,6 +278,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "event-extension": event_extension,
     "acknowledgement": acknowledgement,
     "hello": hello_example,
+    "hello-causes": hello_causes,
     "schc-fields": schc_fields,
     "schc-rules": schc_rules_table,
     "limits": bounds,

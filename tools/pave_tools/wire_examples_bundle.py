@@ -127,8 +127,9 @@ FAULTS: tuple[tuple[str, Callable[[_Faulty], None]], ...] = (
     ("class not this device's", _field("manifest", 3, "kiosk/pave-kiosk-v1")),
     ("sequence not above the installed one", _field("manifest", 4, INSTALLED)),
     ("a path not as below", _files((_LONG, 1, _DIGEST))),
-    ("a path twice", _files(("slot/a", 1, _DIGEST), ("slot/a", limits.BUNDLE_SLOT_BYTES, _DIGEST))),
-    ("no room left where it is to go", _files(("slot/a", limits.BUNDLE_SLOT_BYTES + 1, _DIGEST))),
+    ("a path twice, or through another file", _files(("slot/a", 1, _DIGEST), ("slot/a/b", 2**32, _DIGEST))),
+    (f"`{bundle.OTA_PATH}` empty", _files((bundle.OTA_PATH, 0, _DIGEST))),
+    ("no room left where it is to go", _files(("slot/a", limits.BUNDLE_SLOT_BYTES, _DIGEST))),
 )
 
 

@@ -144,19 +144,20 @@ def data_rates() -> str:
 def channels() -> str:
     """Channels and receive windows."""
     rows: list[tuple[object, ...]] = [
-        (number, f"{hz / 1e6:.3f}", "every device; joins at DR0 to DR5", _band(hz))
+        (number, f"{hz / 1e6:.3f}", "every device; joins at DR0 to DR5", _band(hz, 0))
         for number, hz in enumerate(region.DEFAULT_CHANNELS_HZ)
     ]
     rows += [
-        (number, f"{hz / 1e6:.3f}", "example's CFList", _band(hz))
+        (number, f"{hz / 1e6:.3f}", "example's CFList", _band(hz, 0))
         for number, hz in enumerate(CHANNELS_HZ, len(region.DEFAULT_CHANNELS_HZ))
     ]
-    rows.append(("RX2", f"{region.RX2_FREQUENCY_HZ / 1e6:.3f}", f"DR{region.RX2_DATA_RATE} until told", _band(None)))
+    rx2_hz, rx2_rate = region.RX2_FREQUENCY_HZ, region.RX2_DATA_RATE
+    rows.append(("RX2", f"{rx2_hz / 1e6:.3f}", f"DR{rx2_rate} until told", _band(rx2_hz, rx2_rate)))
     return table(("channel", "MHz", "", "sub-band"), rows)
 
 
-def _band(frequency_hz: int | None) -> str:
-    return "KLMNPQ"[region.sub_band(region.RX2_FREQUENCY_HZ if frequency_hz is None else frequency_hz)]
+def _band(frequency_hz: int, data_rate: int) -> str:
+    return "KLMNPQ"[region.sub_band(frequency_hz, region.occupied_hz(data_rate))]
 
 
 def sub_bands() -> str:
@@ -172,8 +173,8 @@ def airtime() -> str:
     """Time on air, and what an hour holds."""
     rows: list[tuple[object, ...]] = []
     up_bytes, down_bytes = LORAWAN_BYTES + event.BYTES, LORAWAN_BYTES + event.ACKNOWLEDGEMENT_BYTES
-    one = region.SUB_BANDS[region.sub_band(region.DEFAULT_CHANNELS_HZ[0])][2]
-    ten = region.SUB_BANDS[region.sub_band(region.RX2_FREQUENCY_HZ)][2]
+    one = region.SUB_BANDS[region.sub_band(region.DEFAULT_CHANNELS_HZ[0], region.occupied_hz(0))][2]
+    ten = region.SUB_BANDS[region.sub_band(region.RX2_FREQUENCY_HZ, region.occupied_hz(region.RX2_DATA_RATE))][2]
     for data_rate in range(5, -1, -1):
         up_us = region.frame_time_us(data_rate, up_bytes)
         down_us = region.frame_time_us(data_rate, down_bytes, crc=False)

@@ -14,6 +14,8 @@ The fields are those of SUIT (RFC 9019, 3; RFC 9124, 4) that Pavé needs, as one
 
 A path begins with what it is written to: "slot/" is the slot of code, "ota/" the MicroPython partition, that does not
 run now. So one release serves either slot. Files travel apart, named by digest; a file that is there already need not.
+"ota/" is no file system but one image: "ota/micropython.bin" or nothing. A slot is counted in the blocks that LittleFS
+takes for it, directories included: sizes alone would admit a release whose many small files do not fit.
 
 `verify` decides in this order, each refusal with its own error: signed by a trusted key, well-formed, our vendor, our
 class, newer than what is installed, every path and size allowed. A file is good when its size and SHA-256 are as said
@@ -39,7 +41,12 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _PLAIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+OTA_PATH = "ota/micropython.bin"
 _ROOM_BYTES = {"slot": limits.BUNDLE_SLOT_BYTES, "ota": limits.BUNDLE_OTA_BYTES}
+_DIRECTORY_BLOCKS = 2  # LittleFS: a pair, of which one holds while the other is written
+# LittleFS (its own DESIGN.md, "CTZ skip-lists"): block n > 0 of a file begins with one pointer more than n has trailing
+# zeros, of 4 bytes each; in all less than 8 bytes for each block but the first.
+_POINTER_BYTES = 8
 
 
 class Manifest:
@@ -106,8 +113,9 @@ def decode(payload: bytes) -> Manifest:
         CborError: not CBOR within the limits.
         BundleVersionError: another version of the format.
         BundleError: not a manifest.
-        BundleSizeError: no file, too many, a file or all of them too large.
-        BundlePathError: a path that is stated twice, leaves its place, or has characters other than a-z A-Z 0-9 . - _
+        BundleSizeError: no file, too many, a file or all of them too large, an empty image of MicroPython.
+        BundlePathError: a path that is stated twice, runs through another file, leaves its place, is in "ota/" and not
+            `OTA_PATH`, or has characters other than a-z A-Z 0-9 . - _
     """
     manifest = _read(payload)
     _check_files(manifest.files)
@@ -150,14 +158,39 @@ def _file(item: "Any") -> "File":
 def _check_files(files: "list[File]") -> None:
     room_bytes = dict(_ROOM_BYTES)
     paths: list[str] = []
+    directories: set[str] = set()
     for path, size, _ in files:
         place = _place_of(path)
-        if path in paths:
-            raise BundlePathError("path %r is stated twice" % path)
+        _check_against(paths, path)
         paths.append(path)
-        if size > room_bytes[place]:
-            raise BundleSizeError("%s of %d bytes; %d are left in %s" % (path, size, room_bytes[place], place))
-        room_bytes[place] -= size
+        if place == "ota" and not size:
+            raise BundleSizeError("%s of 0 bytes; an image of MicroPython is not empty" % path)
+        cost = size if place == "ota" else _slot_blocks(path, size, directories) * limits.FLASH_BLOCK_BYTES
+        if cost > room_bytes[place]:
+            raise BundleSizeError("%s of %d bytes takes %d; %d are left" % (path, size, cost, room_bytes[place]))
+        room_bytes[place] -= cost
+
+
+def _check_against(paths: list[str], path: str) -> None:
+    """Raise BundlePathError if `path` is one of `paths`, or one of the two would be the other's directory."""
+    for other in paths:
+        if path == other:
+            raise BundlePathError("path %r is stated twice" % path)
+        if path.startswith(other + "/") or other.startswith(path + "/"):
+            raise BundlePathError("paths %r and %r; one cannot be file and directory" % (other, path))
+
+
+def _slot_blocks(path: str, size: int, directories: set[str]) -> int:
+    """Return the blocks of a file in a slot and of those of its directories that are not yet in `directories`."""
+    block_bytes = limits.FLASH_BLOCK_BYTES
+    blocks = max(1, -(-(size - _POINTER_BYTES) // (block_bytes - _POINTER_BYTES)))
+    end = path.find("/")
+    while end >= 0:
+        if path[:end] not in directories:
+            directories.add(path[:end])
+            blocks += _DIRECTORY_BLOCKS
+        end = path.find("/", end + 1)
+    return blocks
 
 
 def _place_of(path: str) -> str:
@@ -168,4 +201,6 @@ def _place_of(path: str) -> str:
     for segment in segments:
         if segment in ("", ".", "..") or any(char not in _PLAIN for char in segment):
             raise BundlePathError("segment %r of path %r" % (segment, path))
+    if segments[0] == "ota" and path != OTA_PATH:
+        raise BundlePathError("path %r; in ota/ only %r" % (path, OTA_PATH))
     return segments[0]

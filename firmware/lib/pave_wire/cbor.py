@@ -237,6 +237,9 @@ class _Reader:
             raise CborError("indefinite length is not defined for major type %d" % major)
         pieces: "list[Any]" = []
         while True:
+            head = self.data[self.at] if self.at < len(self.data) else 0xFF
+            if head & 0x1F == 31 and head != 0xFF:  # RFC 8949, 3.2.3
+                raise CborError("chunk of indefinite length in an indefinite-length string")
             piece = self.item(depth + 1)
             if piece is _BREAK:
                 return (b"" if major == 2 else "").join(pieces)

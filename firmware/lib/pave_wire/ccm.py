@@ -8,7 +8,7 @@ bytes. On the device this is built on the AES block function; on CPython `ccm` g
 import struct
 
 from pave_wire.aes import BLOCK_BYTES, encryptor
-from pave_wire.errors import TagError
+from pave_wire.errors import TagError, WireError
 
 try:
     from cryptography.exceptions import InvalidTag
@@ -17,6 +17,7 @@ except ImportError:
     aead = None
 
 TAG_BYTES = 8
+PLAINTEXT_BYTES = 0xFFFF  # what the length field holds beside a nonce of 13 bytes
 
 
 class BlockCcm:
@@ -32,7 +33,11 @@ class BlockCcm:
             nonce: 7 to 13 bytes; never twice under one key.
             plaintext: at most 65,535 bytes.
             aad: at most 65,279 bytes, authenticated only.
+
+        Raises:
+            WireError: the plaintext is longer.
         """
+        _check_plaintext(plaintext)
         return _xor(plaintext + self._tag(nonce, plaintext, aad), self._stream(nonce, len(plaintext)))
 
     def open(self, nonce: bytes, sealed: bytes, aad: bytes) -> bytes:
@@ -41,9 +46,7 @@ class BlockCcm:
         Raises:
             TagError: anything else; nothing of the plaintext is let out.
         """
-        size = len(sealed) - TAG_BYTES
-        if size < 0:
-            raise TagError("%d bytes are no sealed message" % len(sealed))
+        size = _sealed_size(sealed)
         clear = _xor(sealed, self._stream(nonce, size))
         difference = 0
         for found, computed in zip(clear[size:], self._tag(nonce, clear[:size], aad)):
@@ -86,11 +89,17 @@ class LibraryCcm:
 
     def __init__(self, key: bytes) -> None:
         library = aead.AESCCM(key, tag_length=TAG_BYTES)  # pyright: ignore[reportOptionalMemberAccess]
-        self.seal = library.encrypt
+        self._encrypt = library.encrypt
         self._decrypt = library.decrypt
+
+    def seal(self, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:
+        """As `BlockCcm.seal`."""
+        _check_plaintext(plaintext)
+        return self._encrypt(nonce, plaintext, aad)
 
     def open(self, nonce: bytes, sealed: bytes, aad: bytes) -> bytes:
         """As `BlockCcm.open`."""
+        _sealed_size(sealed)
         try:
             return self._decrypt(nonce, sealed, aad)
         except InvalidTag:  # pyright: ignore[reportPossiblyUnboundVariable]
@@ -100,6 +109,19 @@ class LibraryCcm:
 def ccm(key: bytes) -> BlockCcm | LibraryCcm:
     """Return the faster cipher of this runtime under `key` (16 bytes)."""
     return BlockCcm(key) if aead is None else LibraryCcm(key)
+
+
+def _check_plaintext(plaintext: bytes) -> None:
+    if len(plaintext) > PLAINTEXT_BYTES:
+        raise WireError("%d bytes to seal; at most %d" % (len(plaintext), PLAINTEXT_BYTES))
+
+
+def _sealed_size(sealed: bytes) -> int:
+    """Return the size of the plaintext inside; raises TagError if there can be none."""
+    size = len(sealed) - TAG_BYTES
+    if not 0 <= size <= PLAINTEXT_BYTES:
+        raise TagError("%d bytes are no sealed message" % len(sealed))
+    return size
 
 
 def _padded(data: bytes) -> bytes:

@@ -8,8 +8,9 @@ Client: `Client` asks `start` before it sends, and gives each response to `recei
 
     state      response                              next       sent
     ---------  ------------------------------------  ---------  ------------------------------------
-    UPLOAD     2.31, Block1 of the block just sent   UPLOAD     the next block
+    UPLOAD     2.xx, Block1 of the block just sent   UPLOAD     the next block (2.31, or of a stateless server any)
     UPLOAD     4.13, Block1 smaller than the first   UPLOAD     the first block anew, in that size
+    UPLOAD     4.01 with Echo, the first time        UPLOAD     the first block anew, with the Echo
     UPLOAD     any other                             DOWNLOAD
     DOWNLOAD   no Block2, or no more to come         done
     DOWNLOAD   Block2 with more, the next in order   DOWNLOAD   a request for the next block
@@ -17,7 +18,7 @@ Client: `Client` asks `start` before it sends, and gives each response to `recei
 
 A request that carries a Block2 option of its caller's is left alone: who asks for one block gets one block, so a device
 can take a long file to its flash piece by piece. The blocks after the first of a notification are fetched by a request
-beside the observation; a newer notification stops it.
+beside the observation; a newer notification, or the last response, stops it.
 """
 
 from pave_wire import coap, limits
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
     from pave_wire.coap import Options
     from pave_wire.coap_client import Client
     from pave_wire.coap_exchange import Exchange
+    from pave_wire.coap_message import RandomBelow
 
 SZX_MAX = 6  # 1,024 bytes
+_TAGS = 1 << 24  # values of Request-Tag: 3 bytes
 
 
 def pack(num: int, more: bool, szx: int) -> bytes:
@@ -76,7 +79,11 @@ class Blocks:
     def __init__(self, szx: int = SZX_MAX, body_bytes: int = limits.COAP_BODY_BYTES) -> None:
         self._szx = szx
         self._body_bytes = body_bytes
-        self._tag = 0
+        self._tag = 0  # of the last upload
+
+    def draw_tag(self, random_below: "RandomBelow") -> None:
+        """Let the Request-Tags begin anywhere: a restarted client does not repeat those of before (RFC 9175, 3.3)."""
+        self._tag = random_below(_TAGS)
 
     def start(self, exchange: "Exchange") -> Message:
         """Return the first message of a request: the whole of it, or its first block."""
@@ -86,8 +93,8 @@ class Blocks:
         block = Download(message.options, self._szx)
         exchange.block = block
         if len(message.payload) > 16 << self._szx:
-            self._tag = (self._tag + 1) & 0xFF
-            block.options = coap.replaced(message.options, coap.REQUEST_TAG, coap.uint(self._tag))
+            self._tag = (self._tag + 1) % _TAGS
+            block.options = coap.replaced(message.options, coap.REQUEST_TAG, self._tag.to_bytes(3, "big"))
             block.body = message.payload
             return self._upload(exchange, block, 0)
         if self._szx < SZX_MAX:  # small blocks are wanted: say so at once (RFC 7959, 2.4)
@@ -105,12 +112,22 @@ class Blocks:
                 client.follow(exchange, self._upload(exchange, block, at), now_ms)
                 return None
             block.body = None
+        for older in client.fetching(exchange):  # the rest of a state that is no longer the newest
+            client.close(older)
         raw = message.option(coap.BLOCK2)
         if raw is None:
             return message
         if exchange.watch is not None:
             exchange, block = self._beside(client, exchange, block)
         return self._download(client, exchange, block, message, raw, now_ms)
+
+    def echoed(self, exchange: "Exchange", block: Download, echo: bytes) -> Message:
+        """Return the request to repeat with `echo`, an upload from its first block on: the server kept none of it."""
+        block.options = coap.replaced(block.options, coap.ECHO, echo)
+        if block.body is not None:
+            return self._upload(exchange, block, 0)
+        last = exchange.message
+        return Message(last.type, last.code, 0, b"", coap.replaced(last.options, coap.ECHO, echo), last.payload)
 
     def _upload(self, exchange: "Exchange", block: Download, at: int) -> Message:
         """Return the request with the block of the body that begins at `at`."""
@@ -133,7 +150,7 @@ class Blocks:
         if message.code == coap.TOO_LARGE and block.at == 0 and szx < block.szx:
             block.szx = szx
             return 0
-        if message.code != coap.CONTINUE or block.at + sent >= len(block.body or b""):
+        if message.code >> 5 != 2 or block.at + sent >= len(block.body or b""):
             return None
         if num != block.at // sent:
             raise CoapError("block %d acknowledged, %d was sent" % (num, block.at // sent))
@@ -142,8 +159,6 @@ class Blocks:
 
     def _beside(self, client: "Client", exchange: "Exchange", block: Download) -> "tuple[Exchange, Download]":
         """Return what fetches the rest of a notification: an exchange of its own, the only one."""
-        for older in client.fetching(exchange):
-            client.close(older)
         child = type(exchange)(client.new_token(), exchange.message, exchange.address)
         child.id = exchange.id
         child.parent = exchange

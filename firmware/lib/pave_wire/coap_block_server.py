@@ -92,6 +92,8 @@ class BlockServer:
 
     def sliced(self, request: "Request", message: Message, now_ms: int) -> Message:
         """Return the response to send first: the whole of it, or the block that `request` asks for."""
+        if message.code == coap.CONTINUE:  # Block2 of the request is about the answer to the whole of it
+            return message
         raw1 = request.option(coap.BLOCK1)
         if raw1 is not None and message.option(coap.BLOCK1) is None:
             num, _, szx = unpack(raw1)

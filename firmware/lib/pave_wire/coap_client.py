@@ -29,7 +29,7 @@ from pave_wire.coap import CON, NON, Message
 from pave_wire.coap_exchange import Exchange, Failed, Notification, Response
 from pave_wire.coap_message import ACKNOWLEDGED, MAX_RETRANSMIT, Delivery, MessageLayer
 from pave_wire.coap_timers import Timers
-from pave_wire.errors import CoapError, WireError
+from pave_wire.errors import CoapBusyError, CoapError, WireError
 
 TYPE_CHECKING = False  # what follows exists for type checkers alone; nothing of it runs on either runtime
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pave_wire.coap_exchange import Security
     from pave_wire.coap_message import Address, RandomBelow
     from pave_wire.coap_observe import Watching
+    from pave_wire.coap_timers import Timed
 
 RESPONSE_MS = 30_000  # how long a response may follow its empty ACK, or a non-confirmable request
 
@@ -75,6 +76,8 @@ class Client:
         self._watching = watching
         self._room = exchanges
         self._token = random_below(0x10000)
+        if blocks is not None:
+            blocks.draw_tag(random_below)
         self._exchanges: dict[bytes, Exchange] = {}  # by the token on the wire
 
     def request(
@@ -91,7 +94,7 @@ class Client:
         """Send a request and return its token (bytes), by which its events are known.
 
         `code` is GET, POST, ...; `path` its segments joined by "/"; `options` are further (number, value bytes) in any
-        order. Observe with b"" among them starts an observation.
+        order. Observe 0, b"", among them starts an observation.
 
         Raises:
             CoapError: `exchanges` are open already, or the message would not fit a datagram.
@@ -102,7 +105,8 @@ class Client:
             own.append((coap.CONTENT_FORMAT, coap.uint(content_format)))
         message = Message(CON if confirmable else NON, code, 0, b"", coap.ordered(own + list(options)), payload)
         exchange = Exchange(self.new_token(), message, address)
-        if self._watching is not None and message.option(coap.OBSERVE) == b"":
+        observe = message.option(coap.OBSERVE)
+        if self._watching is not None and observe is not None and coap.uint_value(observe) == 0:
             exchange.watch = self._watching.watch()
         if self.blocks is not None:
             message = self.blocks.start(exchange)
@@ -145,9 +149,8 @@ class Client:
         for delivery in self.layer.handle_timeout(now_ms):
             if isinstance(delivery, Delivery):
                 events += self._delivered(delivery, now_ms)
-        for exchange in self.timers.due(now_ms):
-            if isinstance(exchange, Exchange):
-                events += self._expired(exchange, now_ms)
+        for item in self.timers.due(now_ms):
+            events += self._due(item, now_ms)
         return events
 
     # For `coap_block` and `coap_observe`
@@ -158,7 +161,7 @@ class Client:
         message.token = exchange.token
         if exchange.token not in self._exchanges:
             if len(self._exchanges) >= self._room:
-                raise CoapError("%d requests are open; wait for one to end" % self._room)
+                raise CoapBusyError("%d requests are open; wait for one to end" % self._room)
             self._exchanges[exchange.token] = exchange
         try:
             if self._security is not None:
@@ -203,11 +206,13 @@ class Client:
             try:
                 message = self._security.open_response(exchange.binding, message)
             except WireError:
-                self.layer.forget(message, address)
                 if message.type == coap.ACK:  # the transmission is over, the true response may still come by itself
                     self.timers.set(exchange, now_ms + RESPONSE_MS)
+                else:
+                    self.layer.forget(message, address)
                 return []
-        self.layer.acknowledge(message, address)
+        if message.type != coap.ACK:  # its message ID is ours, and may be that of a message of the peer too
+            self.layer.acknowledge(message, address)
         try:
             if self._watching is not None and exchange.watch is not None:
                 if not self._watching.is_fresh(self, exchange.watch, exchange, message, now_ms):
@@ -229,8 +234,12 @@ class Client:
         if message.code == coap.UNAUTHORIZED and echo is not None and not exchange.echoed:
             exchange.echoed = True
             last = exchange.message
-            options = coap.replaced(last.options, coap.ECHO, echo)
-            self.follow(exchange, Message(last.type, last.code, 0, b"", options, last.payload), now_ms)
+            if self.blocks is not None and exchange.block is not None:
+                again = self.blocks.echoed(exchange, exchange.block, echo)
+            else:
+                options = coap.replaced(last.options, coap.ECHO, echo)
+                again = Message(last.type, last.code, 0, b"", options, last.payload)
+            self.follow(exchange, again, now_ms)
             return []
         if message.option(coap.OBSERVE) is None or message.code >> 5 != 2:
             exchange.watch = None  # not, or no longer, observed
@@ -253,6 +262,12 @@ class Client:
         if delivery.how != ACKNOWLEDGED:
             return self._fail(exchange, delivery.how)
         self.timers.set(exchange, now_ms + RESPONSE_MS)
+        return []
+
+    def _due(self, item: "Timed", now_ms: int) -> "list[Any]":
+        """A timer ended. An exchange may have been closed by what was due just before."""
+        if isinstance(item, Exchange) and self._exchanges.get(item.token) is item:
+            return self._expired(item, now_ms)
         return []
 
     def _expired(self, exchange: Exchange, now_ms: int) -> "list[Any]":

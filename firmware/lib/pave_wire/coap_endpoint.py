@@ -5,7 +5,7 @@ the message that carries it (on the ACK, or one of its own after an empty ACK), 
 
     a request                                     goes on as
     --------------------------------------------  ----------------------------------------------------
-    that `security` does not open                 nothing: silence
+    that `security` does not open                 nothing: silence; so too for what it refuses outside the seal
     authentic, but its replay window was lost     4.01 with Echo (RFC 8613, B.1.2)
     with Proxy-Uri or Proxy-Scheme                5.05
     with another critical option unknown here     4.02; a non-confirmable one: silence (RFC 7252, 5.4.1)
@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from pave_wire.coap_block_server import BlockServer
     from pave_wire.coap_message import Address, Delivery, RandomBelow, Transmission
     from pave_wire.coap_observe import Observers
+    from pave_wire.coap_timers import Timed
 
 # Critical options every server understands, and their most bytes (RFC 7252, 5.10)
 _KNOWN = {coap.URI_HOST: 255, coap.URI_PORT: 2, coap.URI_PATH: 255, coap.URI_QUERY: 255, coap.ACCEPT: 2}
+_REASON_BYTES = 64  # of the text in a refusal; it quotes the request, and must fit an answer
 _REPEATABLE = (coap.URI_PATH, coap.URI_QUERY)
 
 
@@ -99,7 +101,11 @@ class Endpoint(Client):
     ) -> None:
         """Send the new state to who observes `topic`; a code other than 2.xx ends their observations.
 
-        While a confirmable notification is on its way, newer states wait, and only the newest of them is sent.
+        While a confirmable notification is on its way, or none can be sent, newer states wait, and only the newest of
+        them is sent.
+
+        Raises:
+            CoapError: too long for a datagram; who observes keeps the state before.
         """
         if self._observers is not None:
             message = response(CON if confirmable else NON, code, b"", payload, content_format, options)
@@ -154,7 +160,7 @@ class Endpoint(Client):
         """Answer without the application; silence, if there is no way to send that."""
         type = CON if request.type == CON else NON
         try:
-            self.answer(request, response(type, code, request.token, payload, None, options))
+            self.answer(request, response(type, code, request.token, payload[:_REASON_BYTES], None, options))
         except WireError:
             self.layer.forget(request, request.address)
 
@@ -168,6 +174,12 @@ class Endpoint(Client):
                     return number
             last = number
         return None
+
+    def _due(self, item: "Timed", now_ms: int) -> "list[Any]":
+        if self._observers is not None and item is self._observers:
+            self._observers.catch_up(self, now_ms)
+            return []
+        return super()._due(item, now_ms)
 
     def _delivered(self, delivery: "Delivery", now_ms: int) -> "list[Any]":
         if delivery.sent is not None and delivery.sent.code < 0x40:

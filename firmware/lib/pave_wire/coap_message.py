@@ -38,7 +38,7 @@ having sent that may believe it.
 from pave_wire import limits
 from pave_wire.coap import ACK, CON, EMPTY, NON, RST, Message, decode, encode
 from pave_wire.coap_timers import Timed, Timers
-from pave_wire.errors import CoapError
+from pave_wire.errors import CoapBusyError, CoapError
 
 TYPE_CHECKING = False  # what follows exists for type checkers alone; nothing of it runs on either runtime
 if TYPE_CHECKING:
@@ -136,6 +136,7 @@ class MessageLayer:
         self._known: "dict[tuple[Address, int], _Memory]" = {}
         self._ring: "list[_Memory | None]" = [None] * remembered  # what is known, in the order it came
         self._ring_at = 0
+        self._evicted: "tuple[_Memory | None, int | None]" = (None, None)  # by the newest, and when it was due
         self._timers = Timers()
         self._outgoing: "list[tuple[bytes | Transmission, Address]]" = []
 
@@ -166,7 +167,8 @@ class MessageLayer:
         """Send a CON or NON under a new message ID, which is left in `message`; return the transmission of a CON.
 
         Raises:
-            CoapError: too many transmissions are open, or the message cannot be encoded.
+            CoapBusyError: too many transmissions are open.
+            CoapError: the message cannot be encoded.
         """
         message.mid = self._mid
         if message.type == NON:
@@ -174,7 +176,7 @@ class MessageLayer:
             sent = None
         else:
             if self._room == 0:
-                raise CoapError("too many confirmable messages are open; wait for one to end")
+                raise CoapBusyError("too many confirmable messages are open; wait for one to end")
             wait_ms = ACK_TIMEOUT_MS + self._random_below(ACK_RANDOM_SPREAD_MS)
             sent = Transmission(message, address, self._max_retransmit, wait_ms)
             self._room -= 1
@@ -209,8 +211,17 @@ class MessageLayer:
     def forget(self, message: Message, address: "Address") -> None:
         """Treat the message as never received: the next with its ID is new. For what proves to be forged."""
         known = self._known.pop((address, message.mid), None)
-        if known is not None:
-            self._timers.set(known, None)
+        if known is None:
+            return
+        self._timers.set(known, None)
+        if self._ring[self._ring_at - 1] is known:  # its place goes back to what was there: forgery evicts nothing
+            oldest, due_ms = self._evicted
+            self._ring_at = (self._ring_at - 1) % len(self._ring)
+            self._ring[self._ring_at] = oldest
+            self._evicted = (None, None)
+            if oldest is not None:
+                self._known[oldest.key] = oldest
+                self._timers.set(oldest, due_ms)
 
     def cancel(self, sent: Transmission) -> None:
         """Stop sending; nothing more will be said about it."""
@@ -267,7 +278,7 @@ class MessageLayer:
         if sent is None or sent.mid != message.mid:
             return [Delivery(None, RESET, message.mid, address)] if message.type == RST and empty else []
         if not empty and (
-            message.type == RST or message.code < 0x40 or sent.code > 0x1F or sent.token != message.token
+            message.type == RST or message.code >> 5 not in (2, 4, 5) or sent.code > 0x1F or sent.token != message.token
         ):
             return []
         self.cancel(sent)
@@ -278,7 +289,9 @@ class MessageLayer:
     def _remember(self, key: "tuple[Address, int]", confirmable: bool, now_ms: int) -> None:
         known = _Memory(key, now_ms + (EXCHANGE_LIFETIME_MS if confirmable else NON_LIFETIME_MS))
         oldest = self._ring[self._ring_at]
+        self._evicted = (None, None)
         if oldest is not None and self._known.get(oldest.key) is oldest:
+            self._evicted = (oldest, oldest.due_ms)
             del self._known[oldest.key]
             self._timers.set(oldest, None)
         self._ring[self._ring_at] = known

@@ -14,6 +14,8 @@ Server. An observer is known by address and token.
     BEHIND  a new state                           BEHIND  (the older one is never sent)
     BUSY    ACK                                   IDLE
     BEHIND  ACK                                   BUSY    the newest state
+    any     it cannot be sent now                 HELD    (no room, or no sequence number reserved)
+    HELD    anything delivered, or RETRY_MS       BUSY    the newest state
     any     RST, no ACK after all tries           gone
     any     GET with Observe 1, or 0 once more    gone    (the latter registers anew)
     any     a new state that is an error          gone    the error, without Observe
@@ -22,7 +24,8 @@ Server. An observer is known by address and token.
 from pave_wire import coap, limits
 from pave_wire.coap import CON, Message
 from pave_wire.coap_message import ACKNOWLEDGED
-from pave_wire.errors import WireError
+from pave_wire.coap_timers import Timed
+from pave_wire.errors import CoapBusyError, CoapError, WireError
 
 TYPE_CHECKING = False  # what follows exists for type checkers alone; nothing of it runs on either runtime
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 FRESH_MS = 128_000  # RFC 7641, 3.4
 DAY_MS = 86_400_000
+RETRY_MS = 2_000  # until what could not be sent is tried once more
 _HALF = 1 << 23
 _MAX_AGE_S = b"\x3c"  # RFC 7252, 5.10.5: 60 s when the option is absent
 
@@ -98,7 +102,7 @@ class Observer:
         self.mid = -1  # of the last non-confirmable notification
 
 
-class Observers:
+class Observers(Timed):
     """Who observes one server.
 
     Args:
@@ -110,10 +114,12 @@ class Observers:
         self._observers: list[Observer] = []
         self._latest: dict[str, Message] = {}  # by topic, of those that are observed
         self._number = 0
+        self.due_ms = None  # when to try once more what could not be sent
 
     def admit(self, request: "Request", topic: str, message: Message, now_ms: int) -> Observer | None:
         """Register who sent `request`, if it asks to observe, and mark the response `message` as a notification."""
-        if request.option(coap.OBSERVE) != b"" or len(self._observers) >= self._room:
+        raw = request.option(coap.OBSERVE)
+        if raw is None or len(raw) > 3 or coap.uint_value(raw) or len(self._observers) >= self._room:
             return None
         observer = Observer(request, topic, now_ms)
         self._observers.append(observer)
@@ -128,14 +134,18 @@ class Observers:
                 return
 
     def publish(self, endpoint: "Endpoint", topic: str, message: Message, now_ms: int) -> None:
-        """Let `message` be the state of `topic` from now on."""
+        """Let `message` be the state of `topic` from now on; raises CoapError if it is too long to be."""
         if message.code >> 5 == 2:
             message.options = coap.replaced(message.options, coap.OBSERVE, self._next_number())
+        if endpoint.block_server is None:  # too long for a datagram, even with the shortest token
+            coap.encode(Message(message.type, message.code, 0, b"", message.options, message.payload))
         for observer in self._observers:
             if observer.topic == topic:
                 observer.behind = True
                 self._latest[topic] = message
-        self._catch_up(endpoint, now_ms)
+        refused = self.catch_up(endpoint, now_ms)
+        if refused is not None:
+            raise refused
 
     def delivered(self, endpoint: "Endpoint", delivery: "Delivery", now_ms: int) -> None:
         """Take note of what became of a notification."""
@@ -145,16 +155,30 @@ class Observers:
                 observer.sent = None
                 if delivery.how != ACKNOWLEDGED:
                     self._remove(endpoint, observer)
-        self._catch_up(endpoint, now_ms)
+        self.catch_up(endpoint, now_ms)
 
-    def _catch_up(self, endpoint: "Endpoint", now_ms: int) -> None:
-        """Send the newest state to everyone behind who has no notification on its way, as far as there is room."""
+    def catch_up(self, endpoint: "Endpoint", now_ms: int) -> CoapError | None:
+        """Send the newest state to everyone behind who has no notification on its way.
+
+        Who cannot be told now is told later. A state that can never be sent to someone is dropped for them, and the
+        error is returned.
+        """
+        refused = None
+        held = False
         for observer in list(self._observers):
-            if observer.behind and observer.sent is None:
-                try:
-                    self._send(endpoint, observer, self._latest[observer.topic], now_ms)
-                except WireError:  # no room, or no number reserved: it stays behind until something is delivered
-                    return
+            if not observer.behind or observer.sent is not None:
+                continue
+            try:
+                self._send(endpoint, observer, self._latest[observer.topic], now_ms)
+            except CoapBusyError:
+                held = True
+            except CoapError as error:  # sealed, or with this token, it is too long
+                observer.behind = False
+                refused = error
+            except WireError:  # such as no sequence number reserved
+                held = True
+        endpoint.timers.set(self, now_ms + RETRY_MS if held else None)
+        return refused
 
     def _send(self, endpoint: "Endpoint", observer: Observer, latest: Message, now_ms: int) -> None:
         request = observer.request

@@ -82,8 +82,9 @@ def _check_headers(protected: "Any", unprotected: "dict[Any, Any]") -> bytes:
             raise CoseError("header %r is in both maps" % label)
     if _CRIT in protected or _CRIT in unprotected:
         raise CoseCriticalError("critical headers %r are not understood" % (protected.get(_CRIT),))
-    if protected.get(_ALG) != ES256:
-        raise CoseAlgorithmError("algorithm %r in the protected header; only %d, ES256" % (protected.get(_ALG), ES256))
+    algorithm = protected.get(_ALG)
+    if not isinstance(algorithm, int) or algorithm != ES256:  # -7.0 is equal, and another algorithm's name
+        raise CoseAlgorithmError("algorithm %r in the protected header; only %d, ES256" % (algorithm, ES256))
     kid = protected.get(_KID, unprotected.get(_KID))
     if not isinstance(kid, bytes):
         raise CoseError("key ID %r is not a byte string" % (kid,))

@@ -33,6 +33,10 @@ class CoapError(WireError):
     """Not a CoAP message (RFC 7252), or one this endpoint does not send."""
 
 
+class CoapBusyError(CoapError):
+    """Local: too many requests or confirmable messages are open; one must end first."""
+
+
 class TagError(WireError):
     """AES-CCM: the tag is not that of this key, nonce, associated data and ciphertext."""
 

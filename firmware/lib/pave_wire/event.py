@@ -18,14 +18,19 @@ Scale: a floating-point number without sign, exponent 4 bits, mantissa m bits. E
 reading with a longer one, or with a value that has no field here, does not fit: it goes as SenML.
 
 Low bits: of the number nearest to the newest one known (`extend`). That is the right one as long as no more than
-2**(bits - 1) - 1 in a row were missed and no repetition is older than that: 32,767 readings, 127 epochs. So a device
+2**(bits - 1) - 2 in a row were missed and no repetition is older than that: 32,766 readings, 126 epochs. So a device
 keeps its outbox within that span and says hello, which carries both numbers in full, after a start, after a join, and
-when that many were left without an acknowledgement. Until a hello a gateway that knows no number cannot read events.
+when `UNHEARD_SEQS` were left without an acknowledgement. Provisioning anew makes the epoch jump anywhere, and a join
+goes with it: from a join until the hello behind it a gateway reads no events and acknowledges nothing.
 
 Acknowledgement: 3 bytes, the low bits of an epoch (1) and of a seq (2). Every reading up to and including that one, in
 the order of (epoch, seq), is on disk. Cumulative is enough: a device that hears none sends its oldest reading again,
 alone, and the answer to that one clears all that arrived behind it. Some seqs never come (skipped or dropped by the
-device); the flag o says that the gateway need not wait for anything before this event.
+device); the flag o says that the gateway need not wait for anything before this event. The device reads low bits as
+those of a number behind its newest (`is_acknowledged`); the gateway keeps silent where they would be read as another
+(`can_acknowledge`). Each of the two takes a quarter of seq's range, so the sum stays below the half that is clear.
+
+A refusal names one reading by the same 3 bytes.
 
 One lost event is rebuilt from the next (`rebuild_previous`), which says which state ended and how long it had lasted.
 """
@@ -43,10 +48,13 @@ from pave_wire.event_encode import (  # "as" hands the names on to who imports t
     EXPONENTS,
     LASTED_MANTISSA_BITS as LASTED_MANTISSA_BITS,
     NOT_STATED,
+    REFUSALS as REFUSALS,
+    UNHEARD_SEQS as UNHEARD_SEQS,
     VERSION,
     encode as encode,
     ended_of,
     is_acknowledged as is_acknowledged,
+    is_refused as is_refused,
     seconds,
     state_of,
     to_scale as to_scale,
@@ -57,6 +65,8 @@ from pave_wire.reading import BLIND, CONFIDENCE, ENDED, LASTED, OCCUPIED, REASON
 
 TYPE_CHECKING = False  # what follows exists for type checkers alone; nothing of it runs on either runtime
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pave_wire.reading import Value
 
 CONTENT_FORMAT = 65001  # of the experimental range (RFC 7252, 12.3)
@@ -65,6 +75,8 @@ BYTES = 8
 REBUILT = "rebuilt"
 EPOCH_BITS = 8
 SEQ_BITS = 16
+FLOOR_EPOCHS = 126  # how far behind the newest one known an acknowledgement may lie
+FLOOR_SEQS = 16383
 
 
 class Event:
@@ -132,11 +144,14 @@ def extend(low: int, bits: int, last: int) -> int:
 
 
 def rebuild_previous(before: Reading, after: Reading) -> "Reading | None":
-    """Return the one reading lost between two events, aged as `after` is, or None if it changed no state.
+    """Return the one reading lost between two events, aged as `after` is, or None where `after` tells nothing of it.
 
     `before` and `after` are of one device and epoch, with exactly one seq between them. The lost one opened the state
-    that `after` ended, unless the bay was already in that state at `before`. Its reason is REBUILT, its confidence
-    unknown; should the lost one arrive after all, it has the same identity.
+    that `after` ended, unless the bay was already in that state at `before`: then it changed nothing. Where `after`
+    ended no state (a heartbeat), the lost one may have changed it, but since when cannot be known: None as well.
+
+    What is returned has the reason REBUILT and no confidence. It is a guess to look at, not a reading received: it
+    never raises the floor (`raise_floor`), and the lost one, should it arrive, has its identity and takes its place.
 
     Raises:
         EventError: not two events with one seq between them, or without a state.
@@ -153,8 +168,51 @@ def rebuild_previous(before: Reading, after: Reading) -> "Reading | None":
     return Reading(after.device, after.epoch, after.seq - 1, age_s, values)
 
 
+def same_reading(stored: Reading, offered: Reading) -> bool:
+    """Return whether both are one reading: one identity, and equal values once both are as coarse as an event's.
+
+    So a reading may come as an event and again as SenML. Where False under one identity, `offered` takes the place of
+    a `stored` whose reason is REBUILT, and is refused with 4.09 otherwise.
+    """
+    if stored.identity != offered.identity:
+        return False
+    return stored.values == offered.values or _quantised(stored) == _quantised(offered)
+
+
+def _quantised(reading: Reading) -> "dict[str, Value]":
+    """The values as an event carries them; as they are where an event cannot."""
+    try:
+        return decode(encode(Reading(reading.device, reading.epoch, reading.seq, 0, reading.values), False)).values
+    except EventError:
+        return reading.values
+
+
+def raise_floor(
+    floor: "tuple[int, int]", epoch: int, seq: int, oldest: bool, is_stored: "Callable[[int, int], bool]"
+) -> "tuple[int, int]":
+    """Return the floor, the last (epoch, seq) that may be acknowledged, after the reading (`epoch`, `seq`) was stored.
+
+    `floor` is the one so far, (-1, -1) at first; `oldest` is the flag of the event or batch. `is_stored(epoch, seq)`
+    says whether that reading came from the device and is on disk; a rebuilt one did not.
+    """
+    if oldest and floor < (epoch, seq - 1):
+        floor = (epoch, seq - 1)
+    while is_stored(floor[0], floor[1] + 1):
+        floor = (floor[0], floor[1] + 1)
+    return floor
+
+
+def can_acknowledge(epoch: int, seq: int, newest_epoch: int, newest_seq: int) -> bool:
+    """Return whether the device will read the low bits of the floor (`epoch`, `seq`) as that floor.
+
+    `newest_epoch` is the newest that the device's hellos and events told, `newest_seq` the newest seq told in `epoch`.
+    Where False, the gateway sends no acknowledgement: the event with the flag o that comes next raises the floor.
+    """
+    return seq >= 0 and 0 <= newest_epoch - epoch <= FLOOR_EPOCHS and newest_seq - seq <= FLOOR_SEQS
+
+
 def encode_acknowledgement(epoch: int, seq: int) -> bytes:
-    """Return the 3 bytes that acknowledge every reading up to and including (`epoch`, `seq`)."""
+    """Return the 3 bytes that acknowledge all up to and including (`epoch`, `seq`), or that name the one refused."""
     return struct.pack(">BH", epoch & 0xFF, seq & 0xFFFF)
 
 

@@ -1,8 +1,9 @@
 """The sensor's side of `event`, which has the layout: what a device needs to send events, and nothing else.
 
-Under SCHC an event and its acknowledgement have no residue (rules 1 and 6 of `schc_rules`): the payload of a frame on
-`FPORT` is the event, that of one on `FPORT_ACKNOWLEDGEMENT` the acknowledgement. So a sensor sends and is
-acknowledged without the SCHC and CoAP modules; it loads those when it has more to say.
+Under SCHC an event and what answers it have no residue (rules 1, 6 and `REFUSALS` of `schc_rules`): the payload of a
+frame on `FPORT` is the event, that of one on `FPORT_ACKNOWLEDGEMENT` the acknowledgement, that of one on a port of
+`REFUSALS` names the reading refused. So a sensor sends and is answered without the SCHC and CoAP modules; it loads
+those when it has more to say.
 """
 
 import struct
@@ -19,6 +20,9 @@ VERSION = 0
 ACKNOWLEDGEMENT_BYTES = 3
 FPORT = 1
 FPORT_ACKNOWLEDGEMENT = 6
+# (FPort, CoAP code of the refusal): 4.00, 4.03, 4.09, 4.13, 4.15, 5.03. A port for each: the frame stays at 16 bytes.
+REFUSALS = ((7, 0x80), (15, 0x83), (16, 0x89), (17, 0x8D), (18, 0x8F), (19, 0xA3))
+UNHEARD_SEQS = 16383  # between the newest seq the gateway has told it knows and the newest given: then a hello
 AGE_MANTISSA_BITS = 7
 LASTED_MANTISSA_BITS = 9
 EXPONENTS = 16
@@ -56,19 +60,31 @@ def encode(reading: Reading, oldest: bool) -> bytes:
     )
 
 
-def is_acknowledged(data: bytes, epoch: int, seq: int) -> bool:
+def is_acknowledged(data: bytes, epoch: int, seq: int, newest_epoch: int, newest_seq: int) -> bool:
     """Return whether `data`, a payload of `encode_acknowledgement`, covers the reading (`epoch`, `seq`) of the outbox.
+
+    (`newest_epoch`, `newest_seq`) is the newest reading this device ever gave an identity, sent or not. What is
+    acknowledged lies at or behind it, never ahead: low bits that seem ahead are those of a number long past.
 
     Raises:
         EventError: not 3 bytes.
     """
-    if len(data) != ACKNOWLEDGEMENT_BYTES:
-        raise EventError("acknowledgement of %d bytes; %d" % (len(data), ACKNOWLEDGEMENT_BYTES))
-    epoch_low, seq_low = struct.unpack(">BH", data)
-    epochs = (epoch_low - epoch) & 0xFF
-    if epochs:
-        return epochs < 0x80
-    return (seq_low - seq) & 0xFFFF < 0x8000
+    epoch_low, seq_low = _low_bits(data)
+    upto_epoch = newest_epoch - ((newest_epoch - epoch_low) & 0xFF)
+    if epoch != upto_epoch:
+        return epoch < upto_epoch
+    if epoch == newest_epoch:
+        return seq <= newest_seq - ((newest_seq - seq_low) & 0xFFFF)
+    return (seq_low - seq) & 0xFFFF < 0x8000  # the newest of an epoch that ended is not known any more
+
+
+def is_refused(data: bytes, epoch: int, seq: int) -> bool:
+    """Return whether `data`, the payload of a frame on a port of `REFUSALS`, names the reading (`epoch`, `seq`).
+
+    Raises:
+        EventError: not 3 bytes.
+    """
+    return _low_bits(data) == (epoch & 0xFF, seq & 0xFFFF)
 
 
 def to_scale(value: int, mantissa_bits: int) -> int:
@@ -118,6 +134,12 @@ def seconds(value: "Value", name: str) -> int:
     if isinstance(value, (bool, str)) or not 0 <= value <= limits.AGE_MAX_S:  # also true for NaN
         raise EventError("%s is %r; seconds from 0 to %d" % (name, value, limits.AGE_MAX_S))
     return int(value + 0.5)
+
+
+def _low_bits(data: bytes) -> "tuple[int, int]":
+    if len(data) != ACKNOWLEDGEMENT_BYTES:
+        raise EventError("acknowledgement or refusal of %d bytes; %d" % (len(data), ACKNOWLEDGEMENT_BYTES))
+    return struct.unpack(">BH", data)
 
 
 def _confidence(values: "dict[str, Value]") -> int:

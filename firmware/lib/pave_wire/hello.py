@@ -1,10 +1,11 @@
 """Hello (`POST /h`): who a device is and where it stands in counting, and the gateway's answer.
 
-Both are CBOR maps (content-format 60) with small integers as keys, so that a hello fits a LoRaWAN frame at every data
-rate; a receiver ignores keys it does not know.
+Both are CBOR maps (content-format 60) with small integers as keys; a receiver ignores keys it does not know. The
+longest hello has 50 bytes, and 51 with the token of its SCHC rule: the whole payload of a LoRaWAN frame at DR0 to DR2,
+where it therefore travels without FOpts. MAC commands that leave it no room go first, in a frame of their own.
 
     hello     0 epoch   1 the seq it gives next   2 board, "pave-presence-v1"   3 version of its software
-              4 what reset it
+              4 what reset it: index in RESET_CAUSES
     welcome   0 time, seconds since 1970 (absent where the gateway does not know it)   1 ETag of the desired shadow
 """
 
@@ -15,20 +16,24 @@ TYPE_CHECKING = False  # what follows exists for type checkers alone; nothing of
 if TYPE_CHECKING:
     from typing import Any
 
+# 0 to 5 as `machine.reset_cause()` of MicroPython on the ESP32 counts them; a brown-out is inferred by the firmware.
+RESET_CAUSES = ("unknown", "power-on", "hard", "watchdog", "deep-sleep", "soft", "brown-out")
+RESET_CAUSE_MAX = 23  # what CBOR says in one byte; a number beyond RESET_CAUSES is one of a later version
+
 
 class Hello:
     """A device at its start, after a join, or after a long time without an acknowledgement.
 
     Attributes:
         epoch, seq: the identity that its next reading will have.
-        board: what it is, as in hardware/boards (text).
-        version: of its software (text).
-        reset_cause: text.
+        board: what it is, as in hardware/boards: 1 to `limits.BOARD_CHARS` letters, digits and -._+
+        version: of its software: 1 to `limits.VERSION_CHARS` of the same.
+        reset_cause: 0 to RESET_CAUSE_MAX; what it means is in RESET_CAUSES, as far as that goes.
     """
 
     __slots__ = ("board", "epoch", "reset_cause", "seq", "version")
 
-    def __init__(self, epoch: int, seq: int, board: str, version: str, reset_cause: str) -> None:
+    def __init__(self, epoch: int, seq: int, board: str, version: str, reset_cause: int) -> None:
         self.epoch = epoch
         self.seq = seq
         self.board = board
@@ -37,8 +42,14 @@ class Hello:
 
 
 def pack_hello(hello: Hello) -> bytes:
-    """Return the CBOR bytes of `hello`."""
-    return cbor.dumps({0: hello.epoch, 1: hello.seq, 2: hello.board, 3: hello.version, 4: hello.reset_cause})
+    """Return the CBOR bytes of `hello`, 50 at most.
+
+    Raises:
+        ModelError: a field that `unpack_hello` would refuse.
+    """
+    fields = {0: hello.epoch, 1: hello.seq, 2: hello.board, 3: hello.version, 4: hello.reset_cause}
+    _hello(fields)
+    return cbor.dumps(fields)
 
 
 def unpack_hello(data: bytes) -> Hello:
@@ -48,10 +59,7 @@ def unpack_hello(data: bytes) -> Hello:
         CborError: not CBOR within the limits.
         ModelError: a field is missing, of another type, or beyond its bound.
     """
-    fields = _map(data)
-    epoch = _number(fields, 0, limits.EPOCH_MAX)
-    seq = _number(fields, 1, limits.SEQ_MAX)
-    return Hello(epoch, seq, _text(fields, 2), _text(fields, 3), _text(fields, 4))
+    return _hello(_map(data))
 
 
 def pack_welcome(time_s: int | None, shadow_etag: bytes) -> bytes:
@@ -76,6 +84,16 @@ def unpack_welcome(data: bytes) -> tuple[int | None, bytes]:
     return time_s, etag
 
 
+def _hello(fields: "dict[Any, Any]") -> Hello:
+    return Hello(
+        _number(fields, 0, limits.EPOCH_MAX),
+        _number(fields, 1, limits.SEQ_MAX),
+        _text(fields, 2, limits.BOARD_CHARS),
+        _text(fields, 3, limits.VERSION_CHARS),
+        _number(fields, 4, RESET_CAUSE_MAX),
+    )
+
+
 def _map(data: bytes) -> "dict[Any, Any]":
     fields = cbor.loads(data)
     if not isinstance(fields, dict):
@@ -90,8 +108,11 @@ def _number(fields: "dict[Any, Any]", key: int, limit: int) -> int:
     return value
 
 
-def _text(fields: "dict[Any, Any]", key: int) -> str:
+def _text(fields: "dict[Any, Any]", key: int, limit: int) -> str:
     value = fields.get(key)
-    if not isinstance(value, str) or len(value) > limits.TEXT_CHARS:
-        raise ModelError("field %d of a hello is %r; text of at most %d characters" % (key, value, limits.TEXT_CHARS))
+    if not isinstance(value, str) or not 0 < len(value) <= limit:
+        raise ModelError("field %d of a hello is %r; text of 1 to %d characters" % (key, value, limit))
+    # It ends in logs, tables and pages, and a character beyond ASCII would be several bytes.
+    if not all("a" <= char <= "z" or "A" <= char <= "Z" or "0" <= char <= "9" or char in "-._+" for char in value):
+        raise ModelError("field %d of a hello is %r; letters, digits and -._+" % (key, value))
     return value

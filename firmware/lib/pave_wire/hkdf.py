@@ -10,7 +10,7 @@ def hmac_sha256(key: bytes, message: bytes) -> bytes:
     """Return the 32-byte HMAC-SHA-256 of `message` (RFC 2104)."""
     if len(key) > _BLOCK_BYTES:
         key = hashlib.sha256(key).digest()
-    key += bytes(_BLOCK_BYTES - len(key))
+    key = key + bytes(_BLOCK_BYTES - len(key))  # not in place: it may be the caller's bytearray
     inner = hashlib.sha256(bytes([byte ^ 0x36 for byte in key]) + message).digest()
     return hashlib.sha256(bytes([byte ^ 0x5C for byte in key]) + inner).digest()
 

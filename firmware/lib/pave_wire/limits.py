@@ -26,6 +26,8 @@ OSCORE_SEQUENCE_END = 1 << 40  # RFC 8613, 7.2.1
 LINK_BYTES = 8192  # of one link-format document
 LINKS = 64  # in it
 LINK_ATTRIBUTES = 16  # of one link
+BOARD_CHARS = 16  # in a hello, which so has 51 bytes at most: EU868's smallest payload, without FOpts
+VERSION_CHARS = 15
 EVENT_BYTES = 11  # a frame of at most 24 bytes, 13 of them LoRaWAN's
 SCHC_BYTES = 242  # the largest application payload of EU868 (RP002-1.0.4, data rate 4 and up)
 EPOCH_MAX = 0xFFFFFFFF  # begins at the date of flashing, in seconds: see docs/DECISIONS.md, 11
@@ -35,7 +37,10 @@ AGE_MAX_S = 0x0FFFFFFF  # RFC 8428, 4.5.3: from 2**28 on, a time is absolute
 COSE_BYTES = 8192  # a manifest of BUNDLE_FILES files with the longest paths, signed
 BUNDLE_FILES = 64
 BUNDLE_PATH_CHARS = 64
-BUNDLE_SLOT_BYTES = 0xE0000  # two slots and LittleFS's own blocks fit the 2 MiB of `vfs`
+FLASH_BLOCK_BYTES = 4096  # what LittleFS gives to a file or a directory, and what a bundle's slot is counted in
+# `vfs` is 2 MiB, 512 blocks. Two slots of 216 are 432. The other 80: 2 of the root; 2 * 16 for directories that outgrow
+# their two blocks (64 files, 4,096 characters of paths); 46 for what lies beside the slots, and for copies on write.
+BUNDLE_SLOT_BYTES = 216 * FLASH_BLOCK_BYTES
 BUNDLE_OTA_BYTES = 0x200000  # the partitions `ota_0` and `ota_1`
 LORAWAN_PHY_BYTES = 255  # of the longest frame of EU868: MHDR, 250 of MACPayload, MIC
 LORAWAN_FOPTS_BYTES = 15  # TS001-1.0.4, 4.3.1.6

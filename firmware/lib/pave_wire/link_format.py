@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 CONTENT_FORMAT = 40  # application/link-format
 PATH = ".well-known/core"
-_NO_TOKEN = ' \t\r\n"\\,;<>='  # what ends a value that is not quoted, or a name (RFC 6690, 2)
+_NO_VALUE = ' \t\r\n"\\,;'  # what ends a value that is not quoted (RFC 6690, 2: ptoken)
+_NO_NAME = _NO_VALUE + "<>="
 
 
 def encode(links: "Iterable[Link]") -> bytes:
@@ -29,7 +30,7 @@ def encode(links: "Iterable[Link]") -> bytes:
             raise LinkFormatError("target %r holds >" % target)
         text = "<" + target + ">"
         for name, value in attributes:
-            if not name or any(char in _NO_TOKEN for char in name):
+            if not name or any(char in _NO_NAME for char in name):
                 raise LinkFormatError("attribute name %r" % name)
             text += ";" + name
             if value is not None:
@@ -67,7 +68,7 @@ def parse(data: bytes) -> "list[Link]":
         while data[at : at + 1] == b";":
             if len(attributes) == limits.LINK_ATTRIBUTES:
                 raise LinkFormatError("more than %d attributes" % limits.LINK_ATTRIBUTES)
-            name, at = _token(data, at + 1)
+            name, at = _token(data, at + 1, _NO_NAME)
             value = None
             if data[at : at + 1] == b"=":
                 value, at = _value(data, at + 1)
@@ -81,10 +82,10 @@ def _expect(data: bytes, at: int, char: bytes) -> int:
     return at + 1
 
 
-def _token(data: bytes, at: int) -> tuple[str, int]:
+def _token(data: bytes, at: int, ends: str) -> tuple[str, int]:
     """Return the name or bare value that starts at `at`, and where it ends."""
     end = at
-    while end < len(data) and chr(data[end]) not in _NO_TOKEN:
+    while end < len(data) and chr(data[end]) not in ends:
         end += 1
     if end == at:
         raise LinkFormatError("name or value missing at %d" % at)
@@ -94,7 +95,7 @@ def _token(data: bytes, at: int) -> tuple[str, int]:
 def _value(data: bytes, at: int) -> tuple[str, int]:
     """Return the value that starts at `at`, quoted or not, and where it ends."""
     if data[at : at + 1] != b'"':
-        return _token(data, at)
+        return _token(data, at, _NO_VALUE)
     value = bytearray()
     at += 1
     while data[at : at + 1] != b'"':

@@ -86,8 +86,8 @@ def encode_uplink(
     """Return a device's data frame (PHYPayload bytes); the arguments are as in `Frame`.
 
     Raises:
-        LorawanError: a counter past 32 bits (join again), FOpts with port 0 or over 15 bytes, a payload without a port
-            or over what a frame holds. What the data rate allows is `region.max_payload_bytes`.
+        LorawanError: a counter past 32 bits (join again), an address past them, FOpts with port 0 or over 15 bytes, a
+            payload without a port or over what a frame holds. What the data rate allows is `region.max_payload_bytes`.
     """
     return _encode(UP, session, fcnt, port, payload, fopts, flags, confirmed)
 
@@ -142,6 +142,12 @@ def dev_addr(data: bytes) -> int:
     return struct.unpack("<I", data[1:5])[0]
 
 
+def check_dev_addr(address: int) -> None:
+    """Raise LorawanError unless `address` has 32 bits; MicroPython's `struct` would cut off what is over."""
+    if not 0 <= address <= 0xFFFFFFFF:
+        raise LorawanError("DevAddr %d; 32 bits" % address)
+
+
 def extend_fcnt(last_fcnt: int, low: int) -> int:
     """Return the smallest counter above `last_fcnt` (-1 for none) whose 16 low bits are `low`."""
     expected = last_fcnt + 1
@@ -158,6 +164,7 @@ def _encode(
     flags: int,
     confirmed: bool,
 ) -> bytes:
+    check_dev_addr(session.dev_addr)
     _check(fcnt, port, payload, fopts, flags)
     kind = (CONFIRMED_UP if confirmed else UNCONFIRMED_UP) + direction
     message = struct.pack("<BIBH", kind << 5, session.dev_addr, flags | len(fopts), fcnt & 0xFFFF) + fopts

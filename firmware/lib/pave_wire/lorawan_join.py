@@ -6,7 +6,11 @@ function, so that a device needs encryption alone.
 
 Both counters are the caller's to persist: DevNonce before the request is sent, and on the server before the accept is.
 A Join-Accept is not bound to the request it answers: the device takes one only while it waits for one, and refuses a
-`join_nonce` it has used before. EUIs are bytes in the order they are printed; they travel reversed.
+JoinNonce it has used before (TR007 v1.1, 4.13.2): it persists the last one with the session. Pavé's join server counts
+up, so one number is enough. Under a foreign join server that draws JoinNonce at random, give `decode_join_accept` no
+last one (a lower number is no replay there) and compare `join_nonce` with a list of those used under this root key.
+
+EUIs are bytes in the order they are printed; they travel reversed.
 """
 
 import struct
@@ -14,7 +18,7 @@ import struct
 from pave_wire.aes import BLOCK_BYTES, decryptor, encryptor
 from pave_wire.cmac import Cmac
 from pave_wire.errors import LorawanError, MicError, ReplayError
-from pave_wire.lorawan import JOIN_ACCEPT, JOIN_REQUEST, MIC_BYTES, Session, frame_type
+from pave_wire.lorawan import JOIN_ACCEPT, JOIN_REQUEST, MIC_BYTES, Session, check_dev_addr, frame_type
 
 TYPE_CHECKING = False  # what follows exists for type checkers alone; nothing of it runs on either runtime
 if TYPE_CHECKING:
@@ -32,7 +36,7 @@ class JoinAccept:
     """What the network tells a device that joins.
 
     Attributes:
-        join_nonce: 24 bits, never the same twice for one device.
+        join_nonce: 24 bits, for each device a counter that only goes up.
         net_id: 24 bits.
         dev_addr: 32 bits.
         rx1_dr_offset: 0 to 7 (see `region.rx1_data_rate`).
@@ -100,10 +104,7 @@ def decode_join_request(app_key: bytes, data: bytes, last_dev_nonce: int) -> int
     join_request_euis(data)
     _authenticate(app_key, data)
     dev_nonce = struct.unpack("<H", data[17:19])[0]
-    if dev_nonce <= last_dev_nonce:
-        error = ReplayError("DevNonce %d; above %d" % (dev_nonce, last_dev_nonce))
-        error.counter = dev_nonce
-        raise error
+    _check_above("DevNonce", dev_nonce, last_dev_nonce)
     return dev_nonce
 
 
@@ -118,6 +119,7 @@ def encode_join_accept(app_key: bytes, accept: JoinAccept) -> bytes:
         raise LorawanError("RX1 offset 0 to 7, RX2 data rate 0 to 15, RX delay 0 to 15 s")
     if not (0 <= accept.join_nonce <= JOIN_NONCE_MAX and 0 <= accept.net_id <= 0xFFFFFF):
         raise LorawanError("JoinNonce %d, NetID %d; 24 bits" % (accept.join_nonce, accept.net_id))
+    check_dev_addr(accept.dev_addr)
     plain = struct.pack("<Q", accept.net_id << 24 | accept.join_nonce)[:6]
     plain += struct.pack("<IBB", accept.dev_addr, settings, accept.rx_delay_s) + _pack_channels(accept.frequencies_hz)
     head = bytes((JOIN_ACCEPT << 5,))
@@ -125,11 +127,13 @@ def encode_join_accept(app_key: bytes, accept: JoinAccept) -> bytes:
     return head + decryptor(app_key)(plain + mic)
 
 
-def decode_join_accept(app_key: bytes, data: bytes) -> JoinAccept:
-    """Return the `JoinAccept` in `data` (bytes) as the device.
+def decode_join_accept(app_key: bytes, data: bytes, last_join_nonce: int = -1) -> JoinAccept:
+    """Return the `JoinAccept` in `data` (bytes) as the device; `last_join_nonce` is the last one used, -1 for none.
 
     Raises:
         MicError: for another device.
+        ReplayError: authentic, but JoinNonce (`error.counter`) is not above `last_join_nonce`; at the top of this file:
+            what to do where the join server does not count up.
         LorawanError: not a Join-Accept.
     """
     if frame_type(data) != JOIN_ACCEPT or len(data) not in _ACCEPT_BYTES:
@@ -137,6 +141,7 @@ def decode_join_accept(app_key: bytes, data: bytes) -> JoinAccept:
     plain = encryptor(app_key)(bytes(data[1:]))
     _authenticate(app_key, bytes(data[:1]) + plain)
     join_nonce = int.from_bytes(plain[:3], "little")
+    _check_above("JoinNonce", join_nonce, last_join_nonce)
     net_id = int.from_bytes(plain[3:6], "little")
     address, settings, delay_s = struct.unpack("<IBB", plain[6:12])
     channels = _unpack_channels(plain[12:-MIC_BYTES])
@@ -154,6 +159,13 @@ def session_of(app_key: bytes, accept: JoinAccept, dev_nonce: int) -> Session:
 def _authenticate(app_key: bytes, data: bytes) -> None:
     if Cmac(app_key).digest(data[:-MIC_BYTES])[:MIC_BYTES] != data[-MIC_BYTES:]:
         raise MicError("MIC does not hold for this root key")
+
+
+def _check_above(name: str, counter: int, last: int) -> None:
+    if counter <= last:
+        error = ReplayError("%s %d; above %d" % (name, counter, last))
+        error.counter = counter
+        raise error
 
 
 def _pack_channels(frequencies_hz: "Sequence[int]") -> bytes:

@@ -50,6 +50,7 @@ PATH_SHADOW = "s"
 PATH_FILES = "f"
 PATH_AVAILABILITY = "a"
 PATH_COMMAND = "x"
+QUERY_OLDEST = "oldest"  # of PATH_READINGS over LoRaWAN: nothing older waits than the batch's first reading
 
 KINDS = ("delivery", "taxi", "disabled")
 

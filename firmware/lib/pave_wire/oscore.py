@@ -31,6 +31,7 @@ unprotected error messages for a refused request; the names of `errors` tell the
 """
 
 from pave_wire import limits
+from pave_wire.ccm import TAG_BYTES
 from pave_wire.coap import CHANGED, CONTENT, ECHO, FETCH, OBSERVE, OSCORE, POST, Message, decode, encode
 from pave_wire.errors import (
     CoapError,
@@ -43,11 +44,12 @@ from pave_wire.errors import (
     TagError,
 )
 from pave_wire.oscore_options import (
+    check_inner,
+    check_outer,
     decode_value,
     encode_value,
     joined,
-    open_options,
-    refuse_outside,
+    oscore_value,
     seal_options,
 )
 
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     Find = Callable[[bytes, bytes | None], Context | None]
 
 _REGISTER = b""  # the Observe option's 0 as a CoAP uint
+_LONGEST_PIV = bytes(5)
 _NOTHING_YET = -2
 _NO_PIV = -1
 _CLOSED = limits.OSCORE_SEQUENCE_END
@@ -91,25 +94,27 @@ def seal_request(context: "Context", message: Message) -> tuple[Message, Exchang
 
     Raises:
         OscoreSequenceError: no sender sequence number is reserved.
-        OscoreFormatError: an OSCORE message already, or a Proxy-Uri that is none.
+        OscoreFormatError: an OSCORE message already, or one with a Proxy-Uri.
         CoapError: more than a datagram, or options that do not ascend.
     """
     outer, plaintext = _split(message, False)
+    observe = message.option(OBSERVE)
+    code = POST if observe is None else FETCH
+    _check_size(message, outer, encode_value(_LONGEST_PIV, context.sender_id, context.id_context), plaintext)
     number = context.take_number()
     piv = _piv(number)
     nonce = context.sender_nonce(number)
     aad = context.own_request_aad(piv)
-    observe = message.option(OBSERVE)
     value = encode_value(piv, context.sender_id, context.id_context)
     sealed = context.seal(nonce, plaintext, aad)
-    code = POST if observe is None else FETCH
     return _outer(message, code, outer, value, sealed), Exchange(context, nonce, aad, observe == _REGISTER)
 
 
 def open_request(find: "Find", message: Message) -> tuple[Message, Exchange]:
     """Return the request inside an OSCORE message (RFC 8613, 8.2), and the exchange for its responses.
 
-    The context's `window` has then changed: store it before the request acts or is answered.
+    The context's `window` has then changed: store it before the request acts or is answered. Nothing that travelled
+    outside is in the request: of Uri-Host and Uri-Port, an endpoint of one host has no need.
 
     Args:
         find: function of kid (bytes) and kid context (bytes or None) that returns their `Context` or None.
@@ -120,8 +125,8 @@ def open_request(find: "Find", message: Message) -> tuple[Message, Exchange]:
         OscoreEchoError: authentic, but the window was lost. Answer by `seal_response(error.exchange, ...)` with a 4.01
             whose one option is Echo with the context's `challenge`.
     """
-    value, outer = open_options(message.options)
-    piv, kid, kid_context = decode_value(value)
+    check_outer(message.options)
+    piv, kid, kid_context = decode_value(oscore_value(message.options))
     if not piv or kid is None:
         raise OscoreFormatError("request without Partial IV or kid")
     context = find(kid, kid_context)
@@ -129,7 +134,7 @@ def open_request(find: "Find", message: Message) -> tuple[Message, Exchange]:
         raise OscoreContextError("no security context for kid %r" % kid)
     number = int.from_bytes(piv, "big")
     lost = context.window is None
-    if not context.challenge if lost else not context.is_new(number):
+    if not context.is_new(number):
         raise OscoreReplayError("Partial IV %d was received before, or is too old to tell" % number)
     nonce = context.recipient_nonce(number)
     aad = context.peer_request_aad(piv)
@@ -137,7 +142,7 @@ def open_request(find: "Find", message: Message) -> tuple[Message, Exchange]:
     exchange = Exchange(context, nonce, aad, False)
     if not lost:
         context.accept(number)
-    request = _joined(message, plaintext, outer)
+    request = _inside(message, plaintext)
     if request.code >> 5 or not request.code:
         raise OscoreFormatError("code %d inside a request" % request.code)
     if lost:
@@ -165,6 +170,7 @@ def seal_response(exchange: Exchange, message: Message, reuse_nonce: bool = Fals
     """
     context = exchange.context
     outer, plaintext = _split(message, True)
+    _check_size(message, outer, b"" if reuse_nonce else encode_value(_LONGEST_PIV), plaintext)
     if not reuse_nonce:
         number = context.take_number()
         value = encode_value(_piv(number))
@@ -184,7 +190,8 @@ def open_response(exchange: Exchange, message: Message) -> Message:
     """Return the response inside an OSCORE message (RFC 8613, 8.4).
 
     A notification comes with its Observe option set to the low three bytes of its Partial IV (4.1.3.5.2). They come in
-    order already: RFC 7641's comparison of Observe values is not needed and, over gaps, would err.
+    order already: RFC 7641's comparison of Observe values is not needed and, over gaps, would err. Options outside are
+    dropped, as anyone may have added them.
 
     Args:
         exchange: what `seal_request` returned.
@@ -194,15 +201,14 @@ def open_response(exchange: Exchange, message: Message) -> Message:
         OscoreFormatError, OscoreContextError, OscoreReplayError, OscoreTagError: refused; the exchange goes on waiting.
     """
     context = exchange.context
-    value, outer = open_options(message.options)
-    piv, kid, kid_context = decode_value(value)
+    piv, kid, kid_context = decode_value(oscore_value(message.options))
     if kid not in (None, context.recipient_id) or kid_context not in (None, context.id_context):
         raise OscoreContextError("response of kid %r" % kid)
     number = int.from_bytes(piv, "big") if piv else _NO_PIV
     if number <= exchange.number:
         raise OscoreReplayError("response %d after response %d" % (number, exchange.number))
     nonce = context.recipient_nonce(number) if piv else exchange.nonce
-    response = _joined(message, _opened(context, nonce, message.payload, exchange.aad), outer)
+    response = _inside(message, _opened(context, nonce, message.payload, exchange.aad))
     if response.code >> 5 not in (2, 4, 5):
         raise OscoreFormatError("code %d inside a response" % response.code)
     if response.option(OBSERVE) is None:
@@ -229,6 +235,11 @@ def _split(message: Message, response: bool) -> "tuple[OptionList, bytes]":
     return outer, plaintext
 
 
+def _check_size(message: Message, options: "OptionList", longest_value: bytes, plaintext: bytes) -> None:
+    """Raise CoapError if the message might not be encoded once sealed, before that costs a number or a nonce."""
+    encode(_outer(message, message.code, options, longest_value, plaintext + bytes(TAG_BYTES)))
+
+
 def _outer(message: Message, code: int, options: "OptionList", value: bytes, sealed: bytes) -> Message:
     return Message(message.type, code, message.mid, message.token, joined([(OSCORE, value)], options), sealed)
 
@@ -240,13 +251,11 @@ def _opened(context: "Context", nonce: bytes, sealed: bytes, aad: bytes) -> byte
         raise OscoreTagError("decryption failed")
 
 
-def _joined(message: Message, plaintext: bytes, outer: "OptionList") -> Message:
-    """Return the message that `plaintext` and the outer options make together."""
+def _inside(message: Message, plaintext: bytes) -> Message:
+    """Return the message that `plaintext` is, with the type, message ID and token that `message` came with."""
     try:
         inner = decode(b"\x40" + plaintext[:1] + b"\0\0" + plaintext[1:])
     except CoapError as error:
         raise OscoreFormatError("plaintext: %s" % error)
-    refuse_outside(inner.options)
-    return Message(
-        message.type, inner.code, message.mid, message.token, joined(list(inner.options), outer), inner.payload
-    )
+    check_inner(inner.options)
+    return Message(message.type, inner.code, message.mid, message.token, inner.options, inner.payload)

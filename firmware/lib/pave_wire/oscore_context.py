@@ -22,7 +22,11 @@ was made after the boot.
     (highest, seen)            seen, or 32 behind             the same         OscoreReplayError
     None, no challenge         any                            the same         OscoreReplayError
     None, challenge            authentic, Echo not challenge  the same         OscoreEchoError: send 4.01 + Echo
+    None, challenge            not above one so challenged    the same         OscoreReplayError
     None, challenge            authentic, Echo is challenge   (its PIV, all)   the request
+
+A challenge is answered under a new Partial IV, so who sees an old request again says nothing: each 4.01 costs a
+sequence number. The highest Partial IV challenged is kept in memory only.
 """
 
 from pave_wire import cbor, hkdf, limits
@@ -66,6 +70,7 @@ class Context:
 
     __slots__ = (
         "_challenge",
+        "_challenged",
         "_kid_in_request",
         "_kid_of_peer",
         "_recipient_iv",
@@ -109,6 +114,7 @@ class Context:
         self.reserved = sequence
         self._window = window
         self._challenge = b""
+        self._challenged = -1  # highest Partial IV that was asked for Echo
 
     def find(self, kid: bytes, kid_context: bytes | None) -> "Context | None":
         """Return this context if a request with these names it: the look-up of an endpoint with a single peer."""
@@ -176,9 +182,9 @@ class Context:
         self._challenge = challenge
 
     def is_new(self, number: int) -> bool:
-        """Say whether a request with this Partial IV may still be accepted."""
+        """Say whether a request with this Partial IV may still be accepted or, the window lost, challenged."""
         if self._window is None:
-            return False
+            return bool(self._challenge) and number > self._challenged
         highest, seen = self._window
         behind = highest - number
         return behind < 0 or (behind < limits.OSCORE_WINDOW and not seen >> behind & 1)
@@ -195,8 +201,14 @@ class Context:
             self._window = number, 1
 
     def accept_fresh(self, number: int, echo: bytes | None) -> bool:
-        """Start the window anew at `number` if `echo` is the challenge: everything up to it is seen (B.1.2)."""
-        if not self._challenge or echo != self._challenge:
+        """Start the window anew at `number` if `echo` is the challenge: everything up to it is seen (B.1.2).
+
+        If not, `number` has had its challenge; only for an authentic request.
+        """
+        if not self._challenge:
+            return False
+        if echo != self._challenge:
+            self._challenged = max(self._challenged, number)
             return False
         self._window = number, _ALL_SEEN
         self._challenge = b""

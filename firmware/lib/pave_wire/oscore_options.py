@@ -1,9 +1,20 @@
 """Options under OSCORE (RFC 8613): which are sealed and which stay outside (4.1), and its own option's value (6.1)."""
 
-from binascii import unhexlify
-
 from pave_wire import limits
-from pave_wire.coap import OBSERVE, OSCORE, PROXY_SCHEME, PROXY_URI, URI_HOST, URI_PATH, URI_PORT, URI_QUERY, ordered
+from pave_wire.coap import (
+    ACCEPT,
+    BLOCK1,
+    BLOCK2,
+    OBSERVE,
+    OSCORE,
+    PROXY_SCHEME,
+    PROXY_URI,
+    URI_HOST,
+    URI_PATH,
+    URI_PORT,
+    URI_QUERY,
+    ordered,
+)
 from pave_wire.errors import OscoreFormatError
 
 TYPE_CHECKING = False  # what follows exists for type checkers alone; nothing of it runs on either runtime
@@ -15,6 +26,20 @@ if TYPE_CHECKING:
 # Class U alone (RFC 8613, figure 5). Every other option is sealed, those without a name here too. Of the options that
 # figure 5 puts in both classes, only Observe is ever written outside; Max-Age, No-Response and Block are sealed.
 _OUTSIDE = (URI_HOST, URI_PORT, OSCORE, PROXY_URI, PROXY_SCHEME)
+
+# The critical options of RFC 7252 (1 is If-Match, 5 If-None-Match) and RFC 7959, and the most bytes each may have
+_CRITICAL = {
+    1: 8,
+    URI_HOST: 255,
+    5: 0,
+    URI_PORT: 2,
+    OSCORE: 255,
+    URI_PATH: 255,
+    URI_QUERY: 255,
+    ACCEPT: 2,
+    BLOCK2: 3,
+    BLOCK1: 3,
+}
 
 _KID = 0x08
 _KID_CONTEXT = 0x10
@@ -62,11 +87,10 @@ def seal_options(options: "Options", response: bool) -> "tuple[OptionList, Optio
     """Return the (outer, inner) options of a message to be sealed, each ascending; the OSCORE option is not in yet.
 
     Raises:
-        OscoreFormatError: the message is an OSCORE message already, or its Proxy-Uri is no URI.
+        OscoreFormatError: the message is an OSCORE message already, or its path would travel in a Proxy-Uri.
     """
     outer: OptionList = []
     inner: OptionList = []
-    hidden: OptionList = []
     for number, value in options:
         if number == OBSERVE:  # the inner value of a notification is empty (RFC 8613, 4.1.3.5.2)
             outer.append((number, value))
@@ -76,34 +100,42 @@ def seal_options(options: "Options", response: bool) -> "tuple[OptionList, Optio
         elif number == OSCORE:
             raise OscoreFormatError("an OSCORE message is not sealed again")
         elif number == PROXY_URI:
-            value, hidden = _split_uri(value)
-            outer.append((number, value))
+            raise OscoreFormatError("Proxy-Uri; use Proxy-Scheme, Uri-Host and Uri-Path")
         else:
             outer.append((number, value))
-    return outer, joined(inner, hidden)
+    return outer, inner
 
 
-def open_options(options: "Options") -> "tuple[bytes, OptionList]":
-    """Return (value of the OSCORE option, options that are valid outside) of an OSCORE message; the rest is dropped.
+def oscore_value(options: "Options") -> bytes:
+    """Return the value of the OSCORE option of an OSCORE message.
 
     Raises:
         OscoreFormatError: no OSCORE option, or two.
     """
-    found = None
-    outer: OptionList = []
+    found = [value for number, value in options if number == OSCORE]
+    if len(found) != 1:
+        raise OscoreFormatError("%d OSCORE options" % len(found))
+    return found[0]
+
+
+def check_outer(options: "Options") -> None:
+    """Refuse a request for what stands unprotected around it: anyone on the path may have added that.
+
+    All outer options but OSCORE's are dropped afterwards, so that none has a say in what is done or answered. Those
+    refused here are the critical ones a server must not overlook: for a proxy, unknown, malformed, or one too many.
+
+    Raises:
+        OscoreFormatError: refused. An error response would be authentic, and use up the genuine request.
+    """
+    last = None
     for number, value in options:
-        if number == OSCORE:
-            if found is not None:
-                raise OscoreFormatError("two OSCORE options")
-            found = value
-        elif number in _OUTSIDE:
-            outer.append((number, value))
-    if found is None:
-        raise OscoreFormatError("no OSCORE option")
-    return found, outer
+        wrong = len(value) > _CRITICAL.get(number, -1) or (number == URI_HOST and not value)
+        if number & 1 and (wrong or (number == last and number in (URI_HOST, URI_PORT))):
+            raise OscoreFormatError("option %d of %d bytes outside" % (number, len(value)))
+        last = number
 
 
-def refuse_outside(options: "Options") -> None:
+def check_inner(options: "Options") -> None:
     """Raise `OscoreFormatError` if a sealed message holds an option that belongs outside."""
     for number, _ in options:
         if number in _OUTSIDE:
@@ -113,29 +145,3 @@ def refuse_outside(options: "Options") -> None:
 def joined(one: "OptionList", other: "OptionList") -> "OptionList":
     """Return the options of two ascending lists as one ascending list."""
     return ordered(one + other) if other else one
-
-
-def _split_uri(uri: bytes) -> "tuple[bytes, OptionList]":
-    """Return the part of a Proxy-Uri that stays outside, and its path and query as options (RFC 8613, 4.1.3.3)."""
-    scheme, mark, rest = uri.partition(b"://")
-    rest, question, query = rest.partition(b"?")
-    host, _, path = rest.partition(b"/")
-    if not scheme or not mark or not host or b"#" in uri:
-        raise OscoreFormatError("Proxy-Uri is not an absolute URI without a fragment")
-    hidden = [(URI_PATH, _unescaped(segment)) for segment in path.split(b"/")] if path else []
-    if question:
-        hidden += [(URI_QUERY, _unescaped(argument)) for argument in query.split(b"&")]
-    return scheme + mark + host, hidden
-
-
-def _unescaped(text: bytes) -> bytes:
-    pieces = text.split(b"%")
-    out = pieces[0]
-    for piece in pieces[1:]:
-        try:
-            out += unhexlify(piece[:2]) + piece[2:]
-        except ValueError:
-            raise OscoreFormatError("Proxy-Uri with a bad percent escape")
-        if len(piece) < 2:
-            raise OscoreFormatError("Proxy-Uri with a bad percent escape")
-    return out

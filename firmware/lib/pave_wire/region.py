@@ -8,15 +8,19 @@ grain is an hour old. So no hour ever holds more than is allowed, at the price o
     --------------|-----------|------------ 1 h -----------------|
               g * GRAIN_MS  (g + 1) * GRAIN_MS       (g + 1) * GRAIN_MS + HOUR_MS
 
+A network may ask for less (DutyCycleReq): then each frame, in whatever sub-band, is followed by a time off of 2**n - 1
+times its own time on air. That only delays; a frame is refused only when the law's hour has no room for it.
+
 `now_ms` is a count that only this device's own ticks move and that deep sleep does not stop, never civil time: a clock
-set forward would forget what was sent. One that starts again at 0 is safe: what lies in its future counts for an hour.
+set forward would forget what was sent. One that starts again at 0 is safe: what lies in its future counts for an hour,
+and the time off begins anew.
 """
 
 from pave_wire.errors import RegionError
 
 TYPE_CHECKING = False  # what follows exists for type checkers alone; nothing of it runs on either runtime
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 # RP002-1.0.4, 2.4: what each device has before the network adds channels; it also joins on these, at DR0 to DR5.
 DEFAULT_CHANNELS_HZ = (868_100_000, 868_300_000, 868_500_000)
@@ -38,6 +42,7 @@ DATA_RATES = (  # (spreading factor, bandwidth in Hz) of DR0 to DR6; DR7 is FSK 
     (7, 250_000),
 )
 FSK_DATA_RATE = 7
+_FSK_BANDWIDTH_HZ = 100_000  # Carson's rule: twice the deviation of 25 kHz, and the bit rate
 _MAC_PAYLOAD_BYTES = (59, 59, 59, 123, 250, 250, 250, 250)  # M of RP002-1.0.4, 2.4.6
 _REPEATER_BYTES = 230  # M where a repeater may wrap the frame
 _HEADER_BYTES = 8  # FHDR without FOpts, and FPort: N is M less these
@@ -55,6 +60,7 @@ HOUR_MS = 3_600_000
 GRAIN_MS = 120_000
 _HOUR_US = 3_600_000_000
 _AHEAD = 1  # grains that an entry may lie in the future: a frame on air now may end in the next grain
+_NOTHING_SENT = ((0, 0), ())
 
 
 def max_payload_bytes(data_rate: int, fopts_bytes: int = 0, repeater: bool = False) -> int:
@@ -81,16 +87,26 @@ def eirp_dbm(tx_power: int) -> int:
     return MAX_EIRP_DBM - 2 * tx_power
 
 
-def sub_band(frequency_hz: int) -> int:
-    """Return the index in `SUB_BANDS` of a channel's centre frequency.
+def occupied_hz(data_rate: int) -> int:
+    """Return the bandwidth that a data rate occupies.
 
     Raises:
-        RegionError: no sub-band of EU868 allows it.
+        RegionError: not DR0 to DR7.
     """
+    return _FSK_BANDWIDTH_HZ if _known(data_rate) == FSK_DATA_RATE else DATA_RATES[data_rate][1]
+
+
+def sub_band(frequency_hz: int, bandwidth_hz: int) -> int:
+    """Return the index in `SUB_BANDS` of a channel, given by its centre frequency and the bandwidth it occupies.
+
+    Raises:
+        RegionError: no sub-band of EU868 holds the whole of it.
+    """
+    half_hz = (bandwidth_hz + 1) // 2
     for index in range(len(SUB_BANDS)):
-        if SUB_BANDS[index][0] <= frequency_hz < SUB_BANDS[index][1]:
+        if SUB_BANDS[index][0] <= frequency_hz - half_hz and frequency_hz + half_hz <= SUB_BANDS[index][1]:
             return index
-    raise RegionError("%d Hz is in no sub-band of EU863-870" % frequency_hz)
+    raise RegionError("%d Hz, %d Hz wide, is in no sub-band of EU863-870" % (frequency_hz, bandwidth_hz))
 
 
 def frame_time_us(data_rate: int, phy_bytes: int, crc: bool = True) -> int:
@@ -136,49 +152,67 @@ class DutyCycle:
     """Time on air spent in each sub-band over the last hour. The radio asks before each frame and records after.
 
     Attributes:
-        max_duty_cycle: exponent of a DutyCycleReq: all sub-bands together stay under 1 / 2**n; 0 is no such limit.
+        max_duty_cycle: exponent n of a DutyCycleReq: after each frame, off for 2**n - 1 times its length; 0: none.
     """
 
-    def __init__(self, state: "Iterable[tuple[int, int, int]]" = (), max_duty_cycle: int = 0) -> None:
+    def __init__(
+        self, state: "tuple[Sequence[int], Iterable[Sequence[int]]]" = _NOTHING_SENT, max_duty_cycle: int = 0
+    ) -> None:
         self.max_duty_cycle = max_duty_cycle
+        self._ended_ms, self._airtime_us = state[0]  # of the frame whose time off ends last
+        _check_airtime(self._airtime_us)
         self._spent: dict[tuple[int, int], int] = {}  # (grain, sub-band): us
-        for grain, band, spent_us in state:
+        for grain, band, spent_us in state[1]:
             if not 0 <= band < len(SUB_BANDS) or spent_us < 0:
                 raise RegionError("%d us in sub-band %d; 0 to %d" % (spent_us, band, len(SUB_BANDS) - 1))
             self._add(grain, band, spent_us)
 
     @property
-    def state(self) -> list[tuple[int, int, int]]:
-        """All of it as (grain, sub-band, us), oldest first, to persist and give back: some 200 entries at most."""
-        return [(grain, band, self._spent[grain, band]) for grain, band in sorted(self._spent)]
+    def state(self) -> tuple[tuple[int, int], list[tuple[int, int, int]]]:
+        """All of it, to persist and give back: two integers, and up to some 200 times three.
 
-    def next_allowed_ms(self, frequency_hz: int, airtime_us: int, now_ms: int) -> int:
+        The frame whose time off ends last as (its end in ms, us on air), and what each grain holds as (grain, sub-band,
+        us), oldest first.
+        """
+        return (self._ended_ms, self._airtime_us), self._grains()
+
+    def next_allowed_ms(self, frequency_hz: int, bandwidth_hz: int, airtime_us: int, now_ms: int) -> int:
         """Return the first moment, `now_ms` or later, when a frame of `airtime_us` may start.
 
         Raises:
-            RegionError: a frequency in no sub-band, or a frame too long for the whole hour.
+            RegionError: a channel in no sub-band, a frame too long for the whole hour, or as long as a grain.
         """
-        band = sub_band(frequency_hz)
+        band = sub_band(frequency_hz, bandwidth_hz)
+        _check_airtime(airtime_us)
         self._forget(now_ms)
-        own = [(grain, us) for grain, of, us in self.state if of == band]
+        own = [(grain, us) for grain, of, us in self._grains() if of == band]
         at_ms = _free_at(own, _HOUR_US // 1000 * SUB_BANDS[band][2], airtime_us, now_ms)
-        if not self.max_duty_cycle:
-            return at_ms
-        everything = [(grain, us) for grain, _, us in self.state]
-        return max(at_ms, _free_at(everything, _HOUR_US >> self.max_duty_cycle, airtime_us, now_ms))
+        return max(at_ms, self._off_until_ms(self._ended_ms, self._airtime_us)) if self.max_duty_cycle else at_ms
 
-    def record(self, frequency_hz: int, airtime_us: int, now_ms: int) -> None:
-        """Add a frame of `airtime_us` that started at `now_ms`."""
+    def record(self, frequency_hz: int, bandwidth_hz: int, airtime_us: int, now_ms: int) -> None:
+        """Add a frame of `airtime_us` that started at `now_ms`; raises as `next_allowed_ms`, except for the hour."""
+        band = sub_band(frequency_hz, bandwidth_hz)
+        _check_airtime(airtime_us)
         self._forget(now_ms)
-        self._add((now_ms + airtime_us // 1000 + 1) // GRAIN_MS, sub_band(frequency_hz), airtime_us)
+        ended_ms = _end_ms(now_ms, airtime_us)
+        self._add(ended_ms // GRAIN_MS, band, airtime_us)
+        if self._off_until_ms(ended_ms, airtime_us) >= self._off_until_ms(self._ended_ms, self._airtime_us):
+            self._ended_ms, self._airtime_us = ended_ms, airtime_us
+
+    def _off_until_ms(self, ended_ms: int, airtime_us: int) -> int:
+        return ended_ms + (airtime_us * ((1 << self.max_duty_cycle) - 1) + 999) // 1000
+
+    def _grains(self) -> list[tuple[int, int, int]]:
+        return [(grain, band, self._spent[grain, band]) for grain, band in sorted(self._spent)]
 
     def _add(self, grain: int, band: int, spent_us: int) -> None:
         self._spent[grain, band] = self._spent.get((grain, band), 0) + spent_us
 
     def _forget(self, now_ms: int) -> None:
         """Drop what no longer counts, and bring back what a clock that started again left in its future."""
+        self._ended_ms = min(self._ended_ms, _end_ms(now_ms, self._airtime_us))
         newest = now_ms // GRAIN_MS + _AHEAD
-        kept = self.state
+        kept = self._grains()
         self._spent = {}
         for grain, band, spent_us in kept:
             if _counts_until_ms(grain) > now_ms:
@@ -197,6 +231,16 @@ def _free_at(spent: list[tuple[int, int]], budget_us: int, airtime_us: int, now_
         total_us -= us
         at_ms = _counts_until_ms(grain)
     return at_ms
+
+
+def _check_airtime(airtime_us: int) -> None:
+    """Raise RegionError for a frame that ends more than `_AHEAD` grains after its start; none of LoRa is that long."""
+    if not 0 <= airtime_us < GRAIN_MS * 1000:
+        raise RegionError("frame of %d us; 0 to %d" % (airtime_us, GRAIN_MS * 1000 - 1))
+
+
+def _end_ms(start_ms: int, airtime_us: int) -> int:
+    return start_ms + airtime_us // 1000 + 1
 
 
 def _counts_until_ms(grain: int) -> int:

@@ -13,8 +13,11 @@ fragmentation. A rule is (RuleID, directions, field descriptors); a field descri
               MAPPED  match-mapping, mapping-sent
 
 On LoRaWAN the frame counters do the work of CoAP's message layer: every message is NON with message ID 0, and what
-needs an answer has a token of one byte. Events and batches need none: the cumulative acknowledgement answers them.
+needs an answer has a token of one byte. Events and batches need none: the cumulative acknowledgement answers them, or a
+refusal that names the reading as the acknowledgement does. `POST /r?oldest` is a batch before which nothing waits.
 """
+
+from pave_wire.event_encode import REFUSALS
 
 TYPE_CHECKING = False  # what follows exists for type checkers alone; nothing of it runs on either runtime
 if TYPE_CHECKING:
@@ -37,7 +40,7 @@ SUCCESSES = (0x41, 0x42, 0x43, 0x44, 0x45)  # 2.01 to 2.05
 _VERSION = (VERSION, 2, 1, 1, ELIDED)
 _TYPE = (TYPE, 2, 1, 1, ELIDED)  # NON
 _GET, _POST, _PUT, _CHANGED, _CONTENT = [(CODE, 8, 1, code, ELIDED) for code in (0x01, 0x02, 0x03, 0x44, 0x45)]
-_ERROR = (CODE, 8, 1, ERRORS, MAPPED)
+_ERROR = (CODE, 8, 1, ERRORS, MAPPED)  # with problem details
 _RESPONSE = (CODE, 8, 1, SUCCESSES + ERRORS, MAPPED)
 _ANSWER = (CODE, 8, 1, (0x44, 0x45), MAPPED)  # with content: 2.04, 2.05
 _MID = (MID, 16, 1, 0, ELIDED)
@@ -52,6 +55,7 @@ _SENML = (12, 8, 1, b"\x70", ELIDED)  # 112
 _CBOR = (12, 8, 1, b"\x3c", ELIDED)  # 60
 _OCTETS = (12, 8, 1, b"\x2a", ELIDED)  # 42
 _PROBLEM = (12, 16, 1, b"\x01\x01", ELIDED)  # 257
+_OLDEST = (15, 48, 1, b"oldest", ELIDED)  # Uri-Query
 _BLOCK2 = (23, VARIABLE, 1, b"", SENT)
 _MARKER = (MARKER, 8, 1, 0xFF, ELIDED)
 
@@ -70,11 +74,13 @@ RULES = (
     (4, BOTH, _message(_GET, True, _S)),
     (5, UP, _message(_GET, True, _F, _DIGEST, _BLOCK2)),
     (6, DOWN, _message(_CHANGED, False, _ACKNOWLEDGEMENT, _MARKER)),
-    (7, DOWN, _message(_ERROR, False)),
     (8, BOTH, _message(_RESPONSE, True)),
     (9, BOTH, _message(_ANSWER, True, _CBOR, _MARKER)),
     (10, DOWN, _message(_CONTENT, True, _OCTETS, _BLOCK2, _MARKER)),
     (11, BOTH, _message(_ERROR, True, _PROBLEM, _MARKER)),
     (12, DOWN, _message(_POST, True, _X, _CBOR, _MARKER)),
     (13, DOWN, _message(_PUT, True, _S, _CBOR, _MARKER)),
+    (14, UP, _message(_POST, False, _R, _SENML, _OLDEST, _MARKER)),
+) + tuple(
+    [(port, DOWN, _message((CODE, 8, 1, code, ELIDED), False, _ACKNOWLEDGEMENT, _MARKER)) for port, code in REFUSALS]
 )
