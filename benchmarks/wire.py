@@ -2,7 +2,8 @@
 
 The VM runs the `.mpy` that ships. "allocated" is what one call takes from its heap while nothing is collected, an
 upper bound of its peak; the host's words are 8 bytes and the ESP32's 4, so objects (not buffers) are half that there.
-Times of the VM are this machine's and compare functions with each other; the ESP32 is slower by one to two orders.
+Times are the best of several batches, on either. Those of the VM are this machine's and compare functions with each
+other; the ESP32 is slower by one to two orders.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ WIRE = ROOT / "firmware" / "lib" / "pave_wire"
 CONSOLE = Console(width=150)
 VM_HEAP = "16M"  # room for what is not collected while it is counted
 _RUN_MAIN = "import sys, micropython_run; sys.exit(micropython_run.run_main(['micropython', *sys.argv[1:]]))"
-REPEATS = 7
 LORA_ROOTS = ("event_encode", "lorawan", "lorawan_join", "mac_commands", "region")  # sends events, is acknowledged
 MORE_ROOTS = (*LORA_ROOTS, "schc", "hello")  # has more to say: loaded when it has
 GOALS: dict[str, int | None] = {
@@ -43,19 +43,18 @@ GOALS: dict[str, int | None] = {
 
 
 def cpython_us() -> dict[str, float]:
-    """Return the best of several runs of each case, in microseconds per call."""
+    """Return the best batch of each case, in microseconds per call."""
     best: dict[str, float] = {}
-    for name, build, calls in _wire_cases.CASES:
-        try:
-            for _ in range(REPEATS):
-                call, _ = build(calls)
-                start_ns = time.perf_counter_ns()
-                for _ in range(calls):
-                    call()
-                spent_us = (time.perf_counter_ns() - start_ns) / 1000 / calls
-                best[name] = min(spent_us, best.get(name, spent_us))
-        except (ImportError, AttributeError):
+    for name, build, calls, modules in _wire_cases.CASES:
+        if _wire_cases.absent(modules) is not None:
             continue
+        for _ in range(_wire_cases.BATCHES):
+            call, _ = build(calls)
+            start_ns = time.perf_counter_ns()
+            for _ in range(calls):
+                call()
+            spent_us = (time.perf_counter_ns() - start_ns) / 1000 / calls
+            best[name] = min(spent_us, best.get(name, spent_us))
     return best
 
 
@@ -133,13 +132,12 @@ def show_sizes(sizes: dict[str, int], lora: set[str]) -> None:
 
 def airtime_ms(size: int) -> float | None:
     """Return the time on air at SF9 of a frame with `size` bytes inside, None if it does not fit or none can tell."""
-    try:
-        from pave_wire import region
-
-        fits = size <= region.max_payload_bytes(_payloads.SF9_DATA_RATE)
-        return region.frame_time_us(_payloads.SF9_DATA_RATE, _payloads.LORAWAN_BYTES + size) / 1000 if fits else None
-    except (ImportError, AttributeError):
+    if _wire_cases.absent("region") is not None:
         return None
+    from pave_wire import region
+
+    fits = size <= region.max_payload_bytes(_payloads.SF9_DATA_RATE)
+    return region.frame_time_us(_payloads.SF9_DATA_RATE, _payloads.LORAWAN_BYTES + size) / 1000 if fits else None
 
 
 def show_air(payloads: list[_payloads.Payload]) -> list[dict[str, Any]]:
@@ -180,11 +178,12 @@ def show_goals(measured: dict[str, float | None]) -> list[str]:
             verdict,
         )
     CONSOLE.print(table)
+    CONSOLE.print(f"goals missed: {len(missed)}{''.join(f'; {name}' for name in missed)}")
     return missed
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print. A missed goal is printed, and is no failure: the exit status is 0."""
     with tempfile.TemporaryDirectory(prefix="pave-wire-") as folder:
         sizes = compiled(Path(folder))
         vm = vm_rows(Path(folder))

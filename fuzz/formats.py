@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 from fuzz.helpers import DEVICE, fields_of
+
+_STANDS = struct.Struct(">IIII")  # newest epoch and seq; epochs and seqs that another reading is older
 
 
 def cbor_survives(data: bytes) -> None:
@@ -96,17 +99,42 @@ def event_seeds() -> list[bytes]:
 
 
 def acknowledgement_is_judged(data: bytes) -> None:
-    """An acknowledgement covers a reading or does not."""
+    """An acknowledgement, and behind it 16 bytes of where the device stands: its newest reading, and an older one.
+
+    Nothing ahead of the newest is ever covered; of the newest epoch, what is at or before the seq that is named; of
+    another than the one that is named, all if it is older.
+    """
     from pave_wire import event
 
-    assert event.is_acknowledged(data, 3, 4711) in (True, False)
+    stands = _STANDS.unpack(data[-_STANDS.size :].rjust(_STANDS.size, b"\0"))
+    newest_epoch, newest_seq, epochs_back, seqs_back = stands
+    payload = data[: -_STANDS.size]
+
+    def covers(epoch: int, seq: int) -> bool:
+        return event.is_acknowledged(payload, epoch, seq, newest_epoch, newest_seq)
+
+    assert not covers(newest_epoch, newest_seq + 1) and not covers(newest_epoch + 1, 0)
+    epoch = _at_or_before(newest_epoch, payload[0], 1 << 8)
+    upto = _at_or_before(newest_seq, int.from_bytes(payload[1:], "big"), 1 << 16)
+    seq = newest_seq - seqs_back % (newest_seq + 1)
+    assert covers(newest_epoch, seq) == (epoch == newest_epoch and seq <= upto)
+    older = newest_epoch - 1 - epochs_back % 1000
+    if older != epoch:
+        assert covers(older, seq) == (older < epoch)
+
+
+def _at_or_before(newest: int, low: int, size: int) -> int:
+    """Return the greatest number up to `newest` that is `low` modulo `size`."""
+    number = newest - newest % size + low
+    return number if number <= newest else number - size
 
 
 def acknowledgement_seeds() -> list[bytes]:
-    """One."""
+    """Of the newest reading and an older one, of a seq that would be ahead, and of an epoch that ended."""
     from pave_wire import event
 
-    return [event.encode_acknowledgement(3, 4711)]
+    told = [(3, 4711, 3, 4712, 0, 2), (3, 4711, 3, 4711, 1, 0), (3, 4720, 3, 70000, 0, 9), (2, 9, 300, 1, 5, 1)]
+    return [event.encode_acknowledgement(*stands[:2]) + _STANDS.pack(*stands[2:]) for stands in told]
 
 
 def json_is_written(data: bytes) -> None:
@@ -132,7 +160,7 @@ def hello_seeds() -> list[bytes]:
     """A presence sensor's."""
     from pave_wire import hello
 
-    return [hello.pack_hello(hello.Hello(3, 4711, "pave-presence-v1", "0.1.0", "power-on"))]
+    return [hello.pack_hello(hello.Hello(3, 4711, "pave-presence-v1", "0.1.0", 1))]
 
 
 def welcome_survives(data: bytes) -> None:

@@ -45,7 +45,39 @@ def client_stays_bounded(data: bytes) -> None:
     for step in steps(data):
         now_ms += step[0] << 6
         ended += endings(taken(client, step[1:], ADDRESS, now_ms))
+        check_client(client)
     assert len(set(ended)) == len(ended) and set(ended) <= set(asked)
+
+
+def check_layer(layer: Any, transmissions: int, remembered: int) -> None:
+    """What is open and what is remembered lies within its limits, and what is free is what is not open."""
+    sending = [sent for queue in layer._peers.values() for sent in queue]
+    assert len(sending) <= transmissions and len(sending) + layer._room == transmissions, (sending, layer._room)
+    assert all(sent.data is not None for sent in sending) and all(layer._peers.values()), "over, but kept"
+    assert len(layer._known) <= remembered and len(layer._ring) == remembered, (len(layer._known), len(layer._ring))
+
+
+def check_client(client: Any) -> None:
+    """Open exchanges, what they put together, transmissions and memories lie within `limits`."""
+    from pave_wire import limits
+
+    check_layer(client.layer, limits.COAP_TRANSMISSIONS, limits.COAP_REMEMBERED)
+    assert len(client._exchanges) <= limits.COAP_EXCHANGES, len(client._exchanges)
+    for token, exchange in client._exchanges.items():
+        assert exchange.token == token
+        assert exchange.block is None or len(exchange.block.came) <= limits.COAP_BODY_BYTES, len(exchange.block.came)
+
+
+def check_server(endpoint: Any) -> None:
+    """So do observers, and bodies in blocks: those that come as far as they came."""
+    from pave_wire import limits
+
+    check_client(endpoint)
+    server, observers = endpoint.block_server, endpoint._observers
+    assert len(server._coming) <= limits.COAP_TRANSFERS and len(server._going) <= limits.COAP_TRANSFERS
+    assert all(len(body.body) <= limits.COAP_BODY_BYTES for body in server._coming)
+    assert len(observers._observers) <= limits.COAP_OBSERVERS
+    assert set(observers._latest) <= {observer.topic for observer in observers._observers}
 
 
 def few(below: int) -> int:
@@ -99,6 +131,7 @@ def endpoint_stays_bounded(data: bytes) -> None:
         elif action > 2 and waiting:
             code = (coap.CONTENT, coap.CHANGED, coap.CONTENT, coap.NOT_FOUND, coap.CONTENT)[action - 3]
             try_to(endpoint.respond, waiting.pop(), code, now_ms, step * 30, 112, (), "a" if action != 5 else None)
+        check_server(endpoint)
     assert len(set(ended)) == len(ended) and set(ended) <= set(asked)
 
 
@@ -170,7 +203,7 @@ def layer_stays_bounded(data: bytes) -> None:
             answer(layer, received.pop(), action)
         assert len(layer.datagrams_to_send(now_ms)) <= 16
         layer.next_timeout()
-        assert len(layer._known) <= 8
+        check_layer(layer, 4, 8)
     assert len({id(sent) for sent in ended}) == len(ended)
 
 

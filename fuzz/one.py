@@ -7,7 +7,9 @@ likes. An input that takes more CPU time than `LIMIT_MS`, twice, is a bug like a
 from __future__ import annotations
 
 import argparse
+import importlib
 import mmap
+import pkgutil
 import struct
 import sys
 import time
@@ -19,6 +21,20 @@ with atheris.instrument_imports(include=["pave_wire", "fuzz.control"]):
     from fuzz.targets import Target, find
 
 LIMIT_MS = 300  # CPU time of one input, under instrumentation
+
+
+def load_wire() -> list[str]:
+    """Import every module of `pave_wire`, instrumented; return their names.
+
+    All of them and here, since what a target or the wire itself imports later, inside a function, is not instrumented:
+    its branches would not guide the fuzzer.
+    """
+    with atheris.instrument_imports(include=["pave_wire"]):
+        package = importlib.import_module("pave_wire")
+        names = [found.name for found in pkgutil.iter_modules(package.__path__, "pave_wire.")]
+        for name in names:
+            importlib.import_module(name)
+    return ["pave_wire", *names]
 
 
 class SlowInputError(Exception):
@@ -68,9 +84,8 @@ def main() -> None:
     parser.add_argument("crashes", type=Path)
     arguments = parser.parse_args()
     target: Target = arguments.target
-    with atheris.instrument_imports(include=["pave_wire"]):
-        __import__(target.module)
-        write_seeds(target, arguments.corpus)
+    load_wire()
+    write_seeds(target, arguments.corpus)
     with arguments.counter.open("r+b") as file:
         counter = mmap.mmap(file.fileno(), 8)
     options = [

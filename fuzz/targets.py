@@ -39,7 +39,7 @@ TARGETS = [
     Target("readings", "pave_wire.model", formats.readings_survive, formats.pack_seeds),
     Target("availability", "pave_wire.model", formats.availability_survives, formats.availability_seeds),
     Target("event", "pave_wire.event", formats.event_survives, formats.event_seeds, 16),
-    Target("event-ack", "pave_wire.event", formats.acknowledgement_is_judged, formats.acknowledgement_seeds, 8),
+    Target("event-ack", "pave_wire.event", formats.acknowledgement_is_judged, formats.acknowledgement_seeds, 20),
     Target("hello", "pave_wire.hello", formats.hello_survives, formats.hello_seeds, 200),
     Target("welcome", "pave_wire.hello", formats.welcome_survives, formats.welcome_seeds, 64),
     Target("coap", "pave_wire.coap", messages.coap_survives, messages.coap_seeds),

@@ -25,7 +25,8 @@ class Timers:
         if due_ms is None:
             return
         if len(self._heap) == self._room:  # what was replaced or ended is dropped, so the heap stays near what is live
-            self._heap = [entry for entry in self._heap if entry[2].due_ms == entry[0]]
+            live = {id(entry[2]): entry for entry in self._heap if entry[2].due_ms == entry[0]}
+            self._heap = list(live.values())
             heapq.heapify(self._heap)
             self._room = 2 * len(self._heap) + 8
         self._serial += 1  # two entries of the same time: the objects themselves cannot be compared
