@@ -56,6 +56,7 @@ from pave_wire.oscore_options import (
 TYPE_CHECKING = False  # what follows exists for type checkers alone; nothing of it runs on either runtime
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from pave_wire.oscore_context import Context
     from pave_wire.oscore_options import OptionList
@@ -64,6 +65,8 @@ if TYPE_CHECKING:
 
 _REGISTER = b""  # the Observe option's 0 as a CoAP uint
 _LONGEST_PIV = bytes(5)
+_ROOM = 96  # header, token, the longest OSCORE option, payload marker and tag together take no more
+_OPTION_HEAD = 5  # of one option, at most (RFC 7252, 3.1)
 _NOTHING_YET = -2
 _NO_PIV = -1
 _CLOSED = limits.OSCORE_SEQUENCE_END
@@ -100,7 +103,7 @@ def seal_request(context: "Context", message: Message) -> tuple[Message, Exchang
     outer, plaintext = _split(message, False)
     observe = message.option(OBSERVE)
     code = POST if observe is None else FETCH
-    _check_size(message, outer, encode_value(_LONGEST_PIV, context.sender_id, context.id_context), plaintext)
+    _check_size(message, outer, (_LONGEST_PIV, context.sender_id, context.id_context), plaintext)
     number = context.take_number()
     piv = _piv(number)
     nonce = context.sender_nonce(number)
@@ -170,7 +173,7 @@ def seal_response(exchange: Exchange, message: Message, reuse_nonce: bool = Fals
     """
     context = exchange.context
     outer, plaintext = _split(message, True)
-    _check_size(message, outer, b"" if reuse_nonce else encode_value(_LONGEST_PIV), plaintext)
+    _check_size(message, outer, None if reuse_nonce else (_LONGEST_PIV,), plaintext)
     if not reuse_nonce:
         number = context.take_number()
         value = encode_value(_piv(number))
@@ -235,9 +238,19 @@ def _split(message: Message, response: bool) -> "tuple[OptionList, bytes]":
     return outer, plaintext
 
 
-def _check_size(message: Message, options: "OptionList", longest_value: bytes, plaintext: bytes) -> None:
-    """Raise CoapError if the message might not be encoded once sealed, before that costs a number or a nonce."""
-    encode(_outer(message, message.code, options, longest_value, plaintext + bytes(TAG_BYTES)))
+def _check_size(message: Message, options: "OptionList", value: "tuple[Any, ...] | None", plaintext: bytes) -> None:
+    """Raise CoapError if the message might not be encoded once sealed, before that costs a number or a nonce.
+
+    `value` has the arguments of `encode_value` for the longest OSCORE option there can be, None for an empty one.
+    """
+    size = _ROOM + len(plaintext)
+    for _, option in options:
+        size += _OPTION_HEAD + len(option)
+    if (
+        size > limits.DATAGRAM_BYTES or len(message.token) > limits.COAP_TOKEN_BYTES
+    ):  # perhaps: then it is worth encoding
+        longest = b"" if value is None else encode_value(*value)
+        encode(_outer(message, message.code, options, longest, plaintext + bytes(TAG_BYTES)))
 
 
 def _outer(message: Message, code: int, options: "OptionList", value: bytes, sealed: bytes) -> Message:
