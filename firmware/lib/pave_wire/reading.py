@@ -2,7 +2,7 @@
 
 The identity is (device, epoch, seq), written `device:epoch:seq`. The device's outbox gives it when the reading enters;
 it travels with the reading on every link and outlives every re-sending, so a back-end that keeps it as a key stores
-each reading once. `seq` counts readings and may leave numbers out (a crash skips those it may have used). `epoch`
+each reading once. `seq` counts readings and may leave numbers out (a full outbox gives some up). `epoch`
 advances whenever the device can no longer say which seq it gave last, and seq starts again from 0. So the identities of
 one device are ordered by (epoch, seq), and no pair is ever given twice.
 """
