@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pave_emulator.board import Board, ChipSpec
-from pave_emulator.chips.chip import Chip, ChipFault, Environment
+from pave_emulator.chips.chip import Chip, ChipFault, Environment, I2cChip
 from pave_emulator.clock import Clock, Timer
 from pave_emulator.vm.channel import Handler, OpError
 from pave_emulator.vm.shims import _emu_ops as ops
@@ -128,6 +128,7 @@ class Mcu:
                 self._log(f"i2c: no chip answers at {address:#04x}; on this bus are {self._addresses(bus)}")
             raise OpError(ops.ENODEV)
         chip, now_s = self.chips[spec.name], self._clock.now_s()
+        assert isinstance(chip, I2cChip)
         try:
             if directions & 1:
                 chip.write(tail, now_s)

@@ -27,7 +27,7 @@ def field() -> Field:
 
 @pytest.fixture
 def chip(field: Field) -> Lis2mdl:
-    return Lis2mdl(Environment(field, temperature_c=20.0))
+    return Lis2mdl(Environment(field, temperature_c=lambda _now_s: 20.0))
 
 
 def set_registers(chip: Lis2mdl, first: int, *values: int, now_s: float = 0.0) -> None:

@@ -1,57 +1,92 @@
-"""What every chip is to its board: registers behind a bus, pins with levels, and something to do at a known time."""
+"""What every chip is to its board: a bus, pins with levels, a supply, and something to do at a known time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
-Vector = tuple[float, float, float]
+from pave_emulator.chips.environment import Environment, Vector, still_field
+
+__all__ = ["Chip", "ChipFault", "Environment", "I2cChip", "SpiChip", "Vector", "still_field"]
 
 
 class ChipFault(Exception):  # noqa: N818  a fault, in the words of the datasheets
-    """Firmware did what the datasheet forbids or the model does not know. The bus answers with a NACK."""
+    """Firmware did what the datasheet forbids or the model does not know; names the datasheet's section.
+
+    On I2C the chip answers with a NACK; on SPI, where nothing can be refused, it answers zeros.
+    """
 
 
-@dataclass(frozen=True)
-class Environment:
-    """What a board's chips feel: the field in sensor axes at a time in s (uT), and the temperature."""
-
-    field_ut: Callable[[float], Vector]
-    temperature_c: float = 15.0
-
-
-def still_field(_now_s: float) -> Vector:
-    """The field of a device that lies in no street: none."""
-    return (0.0, 0.0, 0.0)
+def _nobody() -> None:
+    pass
 
 
 class Chip:
-    """A chip on an I2C bus. `now_s` never goes back. Subclasses name their board-file keys and pins."""
+    """A part of a board. `now_s` (the clock's seconds) never goes back.
 
-    OPTIONS: ClassVar[dict[str, type]] = {}  # keys of the board file besides part, name, bus and address
-    PINS: ClassVar[tuple[str, ...]] = ()  # keys of the board file whose value is a pin
+    Subclasses say what a board file may give them:
+
+    OPTIONS: keys of the board file and their type, passed to the constructor by name.
+    PINS: pins the chip drives; the board file maps each to a GPIO, `pin_level` tells the level.
+    INPUTS: pins the microcontroller drives; `set_input` is called at each change of level.
+    STATES_UA: supply current in uA of each power state, from the datasheet (typical, 25 C, 3.3 V or 3.0 V); the board
+        file may give others in `currents_ua`. `state` names the present one.
+    """
+
+    OPTIONS: ClassVar[dict[str, type]] = {}
+    PINS: ClassVar[tuple[str, ...]] = ()
+    INPUTS: ClassVar[tuple[str, ...]] = ()
+    STATES_UA: ClassVar[dict[str, float]] = {"off": 0.0, "on": 0.0}
 
     def __init__(self, environment: Environment, **options: Any) -> None:
         """Subclasses take OPTIONS by keyword."""
+        self.state = "off"
+        self.changed: Callable[[], None] = _nobody
+        """To call when a pin or the state has changed outside of a call from the board (the air told a radio)."""
 
     def power_on(self, now_s: float) -> None:
         """Supply applied: every register at its default."""
+        self.state = "on"
 
-    def write(self, data: bytes, now_s: float) -> None:
-        """Bytes after the address of a write. An empty write is a probe. Raise ChipFault to NACK."""
-
-    def read(self, size: int, now_s: float) -> bytes:
-        """Bytes of a read."""
-        raise ChipFault(f"{type(self).__name__} cannot be read")
+    def power_off(self, now_s: float) -> None:
+        """Supply taken away."""
+        self.state = "off"
 
     def advance(self, now_s: float) -> None:
         """Do everything that was due up to `now_s`."""
 
     def next_event_s(self) -> float | None:
-        """When a pin of this chip may next change by itself; None: not before someone talks to it."""
+        """When a pin or the power state of this chip may next change by itself; None: not before someone talks to it."""
         return None
 
     def pin_level(self, name: str) -> int | None:
         """Level the chip drives on one of PINS; None while it is high-impedance."""
         return None
+
+    def set_input(self, name: str, level: int, now_s: float) -> None:
+        """One of INPUTS has this level from now on (a floating pin reads as 0)."""
+
+
+class I2cChip(Chip):
+    """A chip on an I2C bus."""
+
+    def write(self, data: bytes, now_s: float) -> None:
+        """Bytes after the address of a write. An empty write is a probe. Raise ChipFault to NACK."""
+
+    def read(self, size: int, now_s: float) -> bytes:
+        """Bytes of a read. Raise ChipFault to NACK."""
+        raise ChipFault(f"{type(self).__name__} cannot be read")
+
+
+class SpiChip(Chip):
+    """A chip on an SPI bus, behind a chip-select line of its own (active low)."""
+
+    def selected(self, now_s: float) -> None:
+        """NSS has fallen: a transaction begins."""
+
+    def exchange(self, data: bytes, now_s: float) -> bytes:
+        """Bytes on MOSI; return as many from MISO. Several calls may make one transaction."""
+        return bytes(len(data))
+
+    def deselected(self, now_s: float) -> None:
+        """NSS has risen: the transaction is complete."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from typing import ClassVar
 
-from pave_emulator.chips.chip import Chip, ChipFault, Environment
+from pave_emulator.chips.chip import ChipFault, Environment, I2cChip
 
 UT_PER_LSB = 0.15  # 1.5 mgauss (table 2)
 TEMPERATURE_LSB_PER_C = 8.0
@@ -48,13 +48,15 @@ RESERVED_BITS = {CFG_B: 0xE0, CFG_C: 0x80, INT_CTRL: 0x18}
 READ_ONLY = {WHO_AM_I, INT_SOURCE, *range(STATUS, TEMP_H + 1)}
 
 
-class Lis2mdl(Chip):
+class Lis2mdl(I2cChip):
     """The chip behind its I2C registers; `int` is the INT/DRDY pin."""
 
     PINS: ClassVar[tuple[str, ...]] = ("int",)
 
     def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
         self._environment = environment
+        self._now_s = 0.0
         self.power_on(0.0)
 
     def power_on(self, now_s: float) -> None:
@@ -142,7 +144,7 @@ class Lis2mdl(Chip):
         if OUTX_L <= register < TEMP_L:
             return self._read_output(register - OUTX_L)
         if register in (TEMP_L, TEMP_H):
-            raw = round((self._environment.temperature_c - TEMPERATURE_ZERO_C) * TEMPERATURE_LSB_PER_C)
+            raw = round((self._environment.temperature_c(self._now_s) - TEMPERATURE_ZERO_C) * TEMPERATURE_LSB_PER_C)
             return struct.pack("<h", raw)[register - TEMP_L]
         raise ChipFault(f"LIS2MDL: read of reserved register {register:#04x} (DS12144, table 22)")
 
@@ -182,6 +184,7 @@ class Lis2mdl(Chip):
 
     def advance(self, now_s: float) -> None:
         """Take the samples due up to `now_s`; of many missed ones only the last two can be seen."""
+        self._now_s = now_s
         if self._next_sample_s is None or self._next_sample_s > now_s:
             return
         period_s = PERIOD_S[self._registers[CFG_A] >> 2 & 0x03]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from pave_emulator.chips.chip import Chip, ChipFault, Environment
+from pave_emulator.chips.chip import ChipFault, Environment, I2cChip
 from pave_emulator.chips.png import write_grey
 
 COLUMNS = 128
@@ -33,12 +33,13 @@ ARGUMENTS = {  # command: bytes that follow it (table 9-1)
 HORIZONTAL, VERTICAL, PAGE = 0, 1, 2
 
 
-class Ssd1306(Chip):
+class Ssd1306(I2cChip):
     """The controller and its panel."""
 
     OPTIONS: ClassVar[dict[str, type]] = {"width_px": int, "height_px": int}
 
     def __init__(self, environment: Environment, width_px: int = COLUMNS, height_px: int = 64) -> None:
+        super().__init__(environment)
         self.width_px = width_px
         self.height_px = height_px
         self.power_on(0.0)
