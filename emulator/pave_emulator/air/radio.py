@@ -1,4 +1,4 @@
-"""Between a LoRa transceiver and the air: what each may ask of the other. Chips on one side, `air.lora` on the other."""
+"""Between a LoRa transceiver and the air: what each may ask of the other. One side is a chip, the other `air.lora`."""
 
 from __future__ import annotations
 

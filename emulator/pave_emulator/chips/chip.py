@@ -56,7 +56,7 @@ class Chip:
         """Do everything that was due up to `now_s`."""
 
     def next_event_s(self) -> float | None:
-        """When a pin or the power state of this chip may next change by itself; None: not before someone talks to it."""
+        """When a pin or the state may next change by itself; None: not before someone talks to the chip."""
         return None
 
     def pin_level(self, name: str) -> int | None:

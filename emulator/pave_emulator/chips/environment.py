@@ -1,4 +1,4 @@
-"""What a board feels of the world. Every quantity is a function of the clock's time in s, so nothing has to be pushed."""
+"""What a board feels of the world: each quantity a function of the clock's time in s, so nothing has to be pushed."""
 
 from __future__ import annotations
 
