@@ -49,9 +49,12 @@ def test_registers_have_their_defaults_at_power_on(chip):
     assert get(chip, 0x45, 6) == bytes(6)
 
 
-def test_without_bit_7_of_the_sub_address_the_same_register_is_read_again(chip):
+def test_the_sub_address_counts_up_and_wraps_within_the_outputs(chip):
     chip.write(b"\x60", 0.0)
-    assert chip.read(3, 0.0) == b"\x03\x03\x03"
+    assert chip.read(3, 0.0) == b"\x03\x00\x00"
+    set_registers(chip, 0x60, 0x01)
+    x, y, z, again = struct.unpack("<4h", get(chip, 0x68, 8, 0.02))
+    assert (x, y, z, again) == (100, -200, 300, 100)
 
 
 def test_idle_measures_nothing_and_continuous_mode_measures_at_the_data_rate(chip, field):
@@ -167,12 +170,14 @@ def test_soft_reset_restores_the_defaults(chip):
     assert get(chip, 0x60) == b"\x03"
 
 
-def test_temperature_is_eight_lsb_per_degree_from_25(chip):
-    assert struct.unpack("<h", get(chip, 0x6E, 2)) == (-40,)
+def test_temperature_is_eight_lsb_per_degree_from_25_and_measured_with_the_field(chip):
+    assert struct.unpack("<h", get(chip, 0x6E, 2)) == (0,)
+    set_registers(chip, 0x60, 0x01)
+    assert struct.unpack("<h", get(chip, 0x6E, 2, 0.02)) == (-40,)
 
 
 @pytest.mark.parametrize(
-    "write", [b"\x00\x01", b"\x4b\x00", b"\x50\x00", b"\x4f\x40", b"\x68\x00", b"\x61\x80", b"\x62\x02"]
+    "write", [b"\x00\x01", b"\x4b\x00", b"\x50\x00", b"\x4f\x40", b"\x68\x00", b"\x61\x80", b"\x62\x04", b"\x61\x10"]
 )
 def test_what_the_datasheet_forbids_or_the_model_lacks_faults(chip, write):
     with pytest.raises(ChipFault):

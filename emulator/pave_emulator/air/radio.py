@@ -46,13 +46,19 @@ class RadioListener(Protocol):
     """What the air tells a transceiver that listens."""
 
     def preamble_detected(self, now_s: float) -> None:
-        """Enough of a preamble was heard: the receiver has locked and stays until the packet ends."""
+        """Enough of a preamble was heard: the receiver has locked and stays until the packet ends.
+
+        One with another sync word, or with the other polarity of I and Q, is not heard at all.
+        """
 
     def header_received(self, now_s: float, valid: bool) -> None:
         """The explicit header has ended."""
 
     def packet_received(self, payload: bytes, crc_ok: bool, rssi_dbm: float, snr_db: float, now_s: float) -> None:
-        """The packet has ended; `crc_ok` is False when a collision or noise has spoiled it."""
+        """The packet has ended. `rssi_dbm` is the power in the channel, noise included.
+
+        `crc_ok` is False when a collision or noise has spoiled it; a packet without CRC is spoiled unnoticed.
+        """
 
 
 class Radio(Protocol):

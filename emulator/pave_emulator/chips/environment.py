@@ -23,7 +23,7 @@ def still_field(_now_s: float) -> Vector:
     return (0.0, 0.0, 0.0)
 
 
-def _unknown(now_s: float) -> float:
+def _unknown(now_s: float, _within_ut: float) -> float:
     return now_s
 
 
@@ -37,19 +37,21 @@ class Environment:
 
     Attributes:
         field_ut: the field in sensor axes, uT, as one sample of the sensor has it (with its noise).
-        field_quiet_until_s: until when the field surely stays within its noise of what it is at the time given; that
-            time itself while something moves. Sensors need not look before it.
+        field_quiet_until_s: until when the field, without noise, surely stays within so many uT on each axis of what it
+            is at the time given; that time itself while nobody knows. Sensors need not look before it.
         temperature_c: of the board.
         humidity_pct: relative.
         illuminance_lux: at the board's light sensor.
         echoes: what a radar above the board sees, nearest first.
         radio: the board's place on the LoRa air, None where there is none.
+        seed: of what chips draw at random.
     """
 
     field_ut: Callable[[float], Vector] = still_field
-    field_quiet_until_s: Callable[[float], float] = _unknown
+    field_quiet_until_s: Callable[[float, float], float] = _unknown
     temperature_c: Callable[[float], float] = lambda _now_s: 15.0
     humidity_pct: Callable[[float], float] = lambda _now_s: 50.0
     illuminance_lux: Callable[[float], float] = lambda _now_s: 1000.0
     echoes: Callable[[float], tuple[Echo, ...]] = _nothing
     radio: Radio | None = None
+    seed: str = ""
