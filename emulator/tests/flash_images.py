@@ -9,6 +9,8 @@ from pathlib import Path
 
 from littlefs import LittleFS
 
+from pave_emulator.flash import app_image
+
 REPOSITORY = Path(__file__).parents[2]
 PRESENCE_BOARD = REPOSITORY / "hardware/boards/pave-presence-v1.toml"
 KIOSK_BOARD = REPOSITORY / "hardware/boards/pave-kiosk-v1.toml"
@@ -31,6 +33,8 @@ def build(
     end = text["board"]["flash_bytes"] if whole else table["vfs"]["offset"] + table["vfs"]["size"]
     image = bytearray(b"\xff" * end)
     image[0x8000:0x8C00] = partition_table(text["partition"])
+    app = app_image.stand_in("test")
+    image[table["ota_0"]["offset"] : table["ota_0"]["offset"] + len(app)] = app
     contents = littlefs(files, table["vfs"]["size"]) if vfs is None else vfs
     image[table["vfs"]["offset"] : table["vfs"]["offset"] + len(contents)] = contents
     if nvs is not None:

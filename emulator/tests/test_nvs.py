@@ -10,7 +10,7 @@ import pytest
 
 from pave_emulator.flash.image import Flash
 from pave_emulator.flash.nvs import Nvs
-from pave_emulator.flash.nvs_log import NvsError
+from pave_emulator.flash.nvs_format import NvsError
 
 NVS_BYTES = 0x6000
 

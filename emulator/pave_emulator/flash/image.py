@@ -3,17 +3,25 @@
 Reading is plain reading of the file, which the VM does by itself. Erase and program come through here, where they are
 counted and checked, so that firmware which forgets to erase fails as loudly as it can. The file may be shorter than
 the chip: what lies beyond its end is erased flash (a hole inside the file is not, it reads as zeros).
+
+One operation is the erase of one sector or one program call. Faults are set from outside: `cut_power_at`, `flip_bit`,
+`wear_out`. After a cut nothing can be changed until `power_on`.
 """
 
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable
 from pathlib import Path
 
-from pave_emulator.flash import partitions
+from pave_emulator.flash import faults, partitions, timing, wear
+from pave_emulator.flash.faults import PowerLost
+
+__all__ = ["SECTOR_BYTES", "Flash", "FlashError", "PowerLost"]
 
 SECTOR_BYTES = 4096
+ERASE, PROGRAM = "erase", "program"
 
 
 class FlashError(Exception):
@@ -21,7 +29,11 @@ class FlashError(Exception):
 
 
 class Flash:
-    """One device's flash. `erases` and `programs` count operations since it was opened."""
+    """One device's flash. `erases` and `programs` count operations since it was opened, `changes` also faults.
+
+    `last_operation_s` is how long the last call of `erase` or `program` kept the chip busy, for virtual time to charge.
+    `on_operation`, when set, is called with kind ("erase" or "program"), address and size before each operation.
+    """
 
     def __init__(self, path: Path, size_bytes: int, report: Callable[[str], None]) -> None:
         if not path.is_file():
@@ -30,9 +42,29 @@ class Flash:
         self.size_bytes = size_bytes
         self.erases = 0
         self.programs = 0
+        self.changes = 0
+        self.last_operation_s = 0.0
+        self.on_operation: Callable[[str, int, int], None] | None = None
         self._report = report
+        self._sector_erases: dict[int, int] = {}
+        self._cut: faults.PowerCut | None = None
+        self._lost: PowerLost | None = None
+        self._wear_limit: int | None = None
+        self._wear_seed = 0
+        self._stuck: dict[int, bytes] = {}
+        self._booted: str | None = None
         self._fd = os.open(path, os.O_RDWR)
+        self.partitions: list[partitions.Partition] = []
+        self.read_partitions()
+
+    def read_partitions(self) -> None:
+        """Take in the partition table, which a tool may have written. Raise PartitionError when it cannot be used."""
         self.partitions = partitions.parse(self.read(partitions.TABLE_OFFSET, partitions.TABLE_BYTES))
+
+    @property
+    def operations(self) -> int:
+        """Operations since the image was opened, a cut one included."""
+        return self.erases + self.programs
 
     def close(self) -> None:
         """Let go of the file. Harmless when it is closed."""
@@ -47,29 +79,31 @@ class Flash:
         return data + b"\xff" * (size - len(data))
 
     def erase(self, address: int, size: int = SECTOR_BYTES) -> None:
-        """Set whole sectors to 0xFF. Counts one operation per sector."""
+        """Set whole sectors to 0xFF. Counts one operation per sector. Raise PowerLost where a cut was set."""
         self._check(address, size)
         if address % SECTOR_BYTES or size % SECTOR_BYTES:
             raise self._refuse(f"erase of {size} bytes at {address:#x}: not whole sectors of {SECTOR_BYTES}")
+        self.last_operation_s = timing.erase_s(address, size, SECTOR_BYTES)
         for sector in range(address, address + size, SECTOR_BYTES):
+            self._begin(ERASE, sector, SECTOR_BYTES)
             self.erases += 1
-            if sector < os.fstat(self._fd).st_size:
-                os.pwrite(self._fd, b"\xff" * SECTOR_BYTES, sector)
+            self._sector_erases[sector] = self._sector_erases.get(sector, 0) + 1
+            self._finish(ERASE, sector, self._erased(sector))
 
     def program(self, address: int, data: bytes) -> None:
-        """Clear bits. Raise FlashError (and report) if `data` would set one."""
+        """Clear bits. Raise FlashError (and report) if `data` would set one, PowerLost where a cut was set."""
         self._check(address, len(data))
         old = self.read(address, len(data))
-        bits = int.from_bytes(data, "little")
+        stuck = self._stuck_bits(address, len(data))
+        bits = int.from_bytes(data, "little") & ~stuck
         if bits & ~int.from_bytes(old, "little"):
-            at = next(i for i, (new, was) in enumerate(zip(data, old, strict=True)) if new & ~was)
+            at = next(i for i, (new, was) in enumerate(zip(data, old, strict=True)) if new & ~was & ~stuck >> 8 * i)
             message = f"program at {address + at:#x}: {data[at]:#04x} over {old[at]:#04x} would set a bit: erase first"
             raise self._refuse(message)
+        self.last_operation_s = timing.program_s(address, len(data))
+        self._begin(PROGRAM, address, len(data))
         self.programs += 1
-        end = os.fstat(self._fd).st_size
-        if address > end:
-            os.pwrite(self._fd, b"\xff" * (address - end), end)
-        os.pwrite(self._fd, data, address)
+        self._finish(PROGRAM, address, bits.to_bytes(len(data), "little"))
 
     def partition(self, label: str) -> partitions.Partition:
         """The partition with this label. Raise FlashError with the labels there are."""
@@ -79,9 +113,95 @@ class Flash:
         raise FlashError(f"no partition {label!r} in {self.path}: it has {[p.label for p in self.partitions]}")
 
     def running_app(self) -> str | None:
-        """Label of the app the bootloader would start."""
-        ota = [p for p in self.partitions if p.type == 1 and p.subtype == partitions.SUBTYPE_OTA_DATA]
-        return partitions.running_app(self.partitions, self.read(ota[0].offset, ota[0].size) if ota else b"")
+        """Label of the app the bootloader started (ota.BootChain.boot), None before it or when there was none."""
+        return self._booted
+
+    def set_running_app(self, label: str | None) -> None:
+        """For the bootloader: this app has been started."""
+        self._booted = label
+
+    def wear(self) -> tuple[wear.Wear, dict[str, wear.Wear]]:
+        """Erases since the image was opened: of the whole chip, and by partition."""
+        return wear.report(self._sector_erases, self.partitions, SECTOR_BYTES)
+
+    # Faults
+
+    def cut_power_at(self, number: int, fraction: float | None = None, seed: int = 0, worst_case: bool = False) -> None:
+        """Lose power during the `number`-th operation from now (1 is the next).
+
+        `fraction` of it (0.0 to 1.0) is done by then; None draws it from `seed`. `worst_case` is a chip whose erases
+        have no order (see faults). Raise ValueError for other values.
+        """
+        if number < 1 or (fraction is not None and not 0.0 <= fraction <= 1.0):
+            raise ValueError(f"power cut at operation {number}, fraction {fraction}: from 1, and 0.0 to 1.0")
+        done = faults.draw_fraction(seed, number) if fraction is None else fraction
+        self._cut = faults.PowerCut(self.operations + number, done, seed, worst_case)
+
+    def power_on(self) -> None:
+        """Power is there (again); a cut that was set and has not come stays set."""
+        self._lost = None
+
+    def flip_bit(self, address: int, bit: int) -> None:
+        """Invert one bit (0 to 7) of the byte at `address`, as a failing cell does; no operation is counted."""
+        if not 0 <= bit <= 7:
+            raise ValueError(f"bit {bit} of a byte: 0 to 7")
+        self._store(address, bytes([self.read(address, 1)[0] ^ 1 << bit]))
+
+    def flip_random_bits(self, count: int, address: int, size: int, seed: int) -> list[tuple[int, int]]:
+        """Invert `count` different bits in a range, drawn from `seed`; return them as (address, bit)."""
+        rng = random.Random(f"{seed}:flip")
+        flipped = [(address + at // 8, at % 8) for at in rng.sample(range(size * 8), count)]
+        for where, bit in flipped:
+            self.flip_bit(where, bit)
+        return flipped
+
+    def wear_out(self, after_erases: int, seed: int = 0) -> None:
+        """Let each sector's erases beyond `after_erases` leave a few bits at 0, the same ones for ever."""
+        self._wear_limit, self._wear_seed = after_erases, seed
+
+    # Operations
+
+    def _begin(self, kind: str, address: int, size: int) -> None:
+        if self._lost:
+            raise self._lost
+        if self.on_operation:
+            self.on_operation(kind, address, size)
+
+    def _finish(self, kind: str, address: int, new: bytes) -> None:
+        """Store the outcome of the operation just counted, or what a power cut leaves of it."""
+        cut = self._cut
+        if cut is None or cut.number != self.operations:
+            self._store(address, new)
+            return
+        self._cut = None
+        self._lost = PowerLost(cut.number, kind, address, len(new))
+        self._store(address, cut.interrupted(kind, self.read(address, len(new)), new))
+        raise self._lost
+
+    def _erased(self, sector: int) -> bytes:
+        if self._wear_limit is not None and self._sector_erases[sector] > self._wear_limit:
+            if sector not in self._stuck:
+                self._report(f"flash: the sector at {sector:#x} is worn out after {self._wear_limit} erases")
+            self._stuck[sector] = faults.stuck_mask(self._wear_seed, sector, SECTOR_BYTES)
+        return bytes(~byte & 0xFF for byte in self._stuck[sector]) if sector in self._stuck else b"\xff" * SECTOR_BYTES
+
+    def _stuck_bits(self, address: int, size: int) -> int:
+        """Stuck bits of a range, as an integer with the first byte lowest."""
+        if not self._stuck:
+            return 0
+        first = address - address % SECTOR_BYTES
+        sectors = range(first, address + size, SECTOR_BYTES)
+        masks = b"".join(self._stuck.get(sector, bytes(SECTOR_BYTES)) for sector in sectors)
+        return int.from_bytes(masks[address - first : address - first + size], "little")
+
+    def _store(self, address: int, data: bytes) -> None:
+        self.changes += 1
+        end = os.fstat(self._fd).st_size
+        if address >= end and data == b"\xff" * len(data):
+            return
+        if address > end:
+            os.pwrite(self._fd, b"\xff" * (address - end), end)
+        os.pwrite(self._fd, data, address)
 
     def _check(self, address: int, size: int) -> None:
         if address < 0 or address + size > self.size_bytes:

@@ -1,13 +1,12 @@
 """The ESP-IDF partition table: 32-byte entries at 0x8000, ended by an MD5 entry and erased flash.
 
-Source: ESP-IDF Programming Guide, "Partition Tables", and the OTA data layout of "Over The Air Updates".
+Source: ESP-IDF Programming Guide, "Partition Tables".
 """
 
 from __future__ import annotations
 
 import hashlib
 import struct
-import zlib
 from dataclasses import dataclass
 
 TABLE_OFFSET = 0x8000
@@ -17,10 +16,8 @@ ENTRY_MAGIC = b"\xaa\x50"
 MD5_MAGIC = b"\xeb\xeb" + b"\xff" * 14
 TYPE_APP, TYPE_DATA = 0, 1
 SUBTYPE_OTA_DATA, SUBTYPE_NVS = 0x00, 0x02
-SUBTYPE_OTA_0 = 0x10
+SUBTYPE_FACTORY, SUBTYPE_OTA_0 = 0x00, 0x10
 FLAG_ENCRYPTED = 1
-OTA_SECTOR_BYTES = 4096
-OTA_STATE_INVALID, OTA_STATE_ABORTED = 3, 4
 
 
 class PartitionError(ValueError):
@@ -65,24 +62,3 @@ def _check_md5(entries: bytes, stored: bytes) -> None:
     actual = hashlib.md5(entries, usedforsecurity=False).digest()
     if actual != stored:
         raise PartitionError(f"partition table MD5 is {actual.hex()}, the table says {stored.hex()}: image damaged")
-
-
-def running_app(partitions: list[Partition], ota_data: bytes) -> str | None:
-    """Label of the app the bootloader would start, from the two sectors of `otadata`; None without an app."""
-    apps = sorted((p for p in partitions if p.type == TYPE_APP), key=lambda p: p.subtype)
-    slots = [p for p in apps if SUBTYPE_OTA_0 <= p.subtype < SUBTYPE_OTA_0 + 16]
-    sequences = [_ota_sequence(ota_data[at : at + 32]) for at in (0, OTA_SECTOR_BYTES)]
-    newest = max(sequences)
-    if newest and slots:
-        return slots[(newest - 1) % len(slots)].label
-    return apps[0].label if apps else None
-
-
-def _ota_sequence(entry: bytes) -> int:
-    """Sequence number of one OTA data entry, 0 when the entry is empty, damaged, or its app was rejected."""
-    if len(entry) < 32:
-        return 0
-    sequence, _label, state, crc = struct.unpack("<I20sII", entry)
-    if zlib.crc32(entry[:4], 0xFFFFFFFF) != crc or state in (OTA_STATE_INVALID, OTA_STATE_ABORTED):
-        return 0
-    return sequence
