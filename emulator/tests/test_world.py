@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import statistics
 from dataclasses import replace
 
 import pytest
@@ -94,12 +95,24 @@ def test_the_same_seed_gives_the_same_truth_whatever_the_order_of_bays_and_anoth
 
 
 def test_a_sensors_noise_is_its_own_and_repeats_with_the_seed(scenario):
-    first, again = (World(scenario, BAYS).sensor("bay-1") for _ in range(2))
-    values = [first(0.0) for _ in range(200)]
-    assert values == [again(0.0) for _ in range(200)]
-    assert values != [World(scenario, BAYS).sensor("bay-2")(0.0) for _ in range(200)]
-    rms = math.sqrt(sum((v[0] - EARTH[0]) ** 2 for v in values) / len(values))
-    assert 0.25 < rms < 0.35
+    first, again = (World(scenario, BAYS).sensor("bay-3") for _ in range(2))
+    times_s = [i / 10 for i in range(3000)]
+    values = [first(t) for t in times_s]
+    assert values == [again(t) for t in times_s]
+    other = World(scenario, [*BAYS, Bay("bay-4", "taxi")]).sensor("bay-4")
+    assert values != [other(t) for t in times_s]
+    for axis in range(3):
+        noise = [value[axis] - EARTH[axis] for value in values]
+        assert statistics.fmean(noise) == pytest.approx(0, abs=0.02)
+        assert statistics.pstdev(noise) == pytest.approx(0.3, rel=0.05)
+        assert statistics.correlation(noise[1:], noise[:-1]) == pytest.approx(0, abs=0.06)
+
+
+def test_a_sample_that_nobody_took_changes_no_other(scenario):
+    every = World(scenario, BAYS).sensor("bay-1")
+    some = World(scenario, BAYS).sensor("bay-1")
+    taken = {i: every(i / 10) for i in range(2000)}
+    assert all(some(i / 10) == taken[i] for i in range(1999, 0, -37))
 
 
 @pytest.mark.parametrize("stop_s", [3.0, 4.0, 11.0, 8.0])

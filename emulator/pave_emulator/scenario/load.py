@@ -3,147 +3,153 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pave_emulator.nearest import hint
-from pave_emulator.scenario.vehicle import MOVE_S
+from pave_emulator.scenario.calendar import DEFAULT_START, PROFILES
+from pave_emulator.scenario.load_devices import read_devices
+from pave_emulator.scenario.load_steps import StepReader
+from pave_emulator.scenario.model import (
+    Drift,
+    Metro,
+    Passers,
+    People,
+    Scenario,
+    ScenarioError,
+    Traffic,
+    Visit,
+    Weather,
+)
+from pave_emulator.scenario.motion import MANOEUVRES
+from pave_emulator.scenario.recording import Recording, RecordingError, read
+from pave_emulator.scenario.vehicle import KINDS
+from pave_emulator.scenario.yaml_reader import Read, Reader
 
-MIN_STAY_S = 2 * MOVE_S
-
-
-class ScenarioError(ValueError):
-    """`file:line: what was wrong: the nearest valid key`."""
-
-
-@dataclass(frozen=True)
-class Traffic:
-    """Random traffic on the bays of one kind; means of exponential times, neither below `min_s` (seconds)."""
-
-    kind: str
-    gap_s: float
-    stay_s: float
-    min_s: float
-
-
-@dataclass(frozen=True)
-class Visit:
-    """A vehicle that has stopped on a bay at `arrive_s` and has gone at `leave_s` (world time)."""
-
-    bay: str
-    arrive_s: float
-    leave_s: float
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """A checked scenario file. A bay with scripted visits has no random traffic."""
-
-    name: str
-    seed: int
-    earth_field_ut: tuple[float, float, float]
-    noise_ut: float
-    traffic: tuple[Traffic, ...]
-    visits: tuple[Visit, ...]
+__all__ = ["Scenario", "ScenarioError", "Traffic", "Visit", "load"]
 
 
 def load(path: Path, seed: int | None = None) -> Scenario:
     """Read and check a scenario; `seed` replaces the file's. Raise ScenarioError."""
+    reader = Reader(path)
+    got = reader.mapping(reader.root(), _sections(reader), required={"name", "seed", "earth_field_ut"})
+    if seed is not None:
+        got["seed"] = seed
+    return Scenario(**{"noise_ut": 0.0, "start": DEFAULT_START, **got})
+
+
+def _sections(reader: Reader) -> dict[str, Read]:
+    steps = StepReader(reader)
+    return {
+        "name": reader.text,
+        "seed": reader.whole,
+        "start": reader.date,
+        "earth_field_ut": reader.vector,
+        "noise_ut": reader.not_negative,
+        "traffic": reader.listed(lambda node: _traffic(reader, node)),
+        "visits": reader.listed(lambda node: _visit(reader, node)),
+        "passers": lambda node: _passers(reader, node),
+        "metro": reader.listed(lambda node: _metro(reader, node)),
+        "drift": lambda node: Drift(**reader.mapping(node, _drift_fields(reader))),
+        "weather": lambda node: Weather(**reader.mapping(node, _weather_fields(reader))),
+        "people": lambda node: People(
+            **reader.mapping(node, dict.fromkeys(("at_kiosk_per_day", "on_bay_per_day"), reader.not_negative))
+        ),
+        "recordings": reader.listed(lambda node: _recording(reader, node)),
+        "devices": lambda node: read_devices(reader, node),
+        "steps": reader.listed(steps.step),
+        "properties": reader.listed(steps.property),
+    }
+
+
+def _traffic(reader: Reader, node: yaml.Node) -> Traffic:
+    fields: dict[str, Callable[[yaml.Node], Any]] = {
+        "kind": reader.text,
+        "gap_s": reader.number,
+        "stay_s": reader.number,
+        "min_s": reader.number,
+        "profile": reader.choice(PROFILES, "profile"),
+        "manoeuvres": reader.shares(MANOEUVRES, "manoeuvre"),
+        "vehicles": reader.shares(KINDS, "vehicle"),
+    }
+    got = reader.mapping(node, fields, required={"kind", "gap_s", "stay_s"})
+    ways = [MANOEUVRES[name] for name, _ in got.get("manoeuvres", (("quick", 1.0),))]
+    shortest_s = max(way.in_s for way in ways) + max(way.out_s for way in ways)
+    got.setdefault("min_s", shortest_s)
+    for name in ("gap_s", "stay_s"):
+        if got[name] <= 0:
+            reader.fail(node, f"{name} is {got[name]}: a mean time in seconds is more than 0")
+    if got["min_s"] < shortest_s:
+        reader.fail(node, f"min_s is {got['min_s']}: a vehicle needs {shortest_s} s to come and go")
+    return Traffic(**got, where=reader.where(node))
+
+
+def _visit(reader: Reader, node: yaml.Node) -> Visit:
+    fields: dict[str, Read] = {
+        "bay": reader.text,
+        "arrive_s": reader.number,
+        "leave_s": reader.number,
+        "vehicle": reader.choice(KINDS, "vehicle"),
+        "manoeuvre": reader.choice(MANOEUVRES, "manoeuvre"),
+    }
+    visit = Visit(**reader.mapping(node, fields, required={"bay", "arrive_s"}), where=reader.where(node))
+    if visit.leave_s - visit.arrive_s < visit.moving_s:
+        what = f"leave_s {visit.leave_s} is not {visit.moving_s} s or more after arrive_s {visit.arrive_s}"
+        reader.fail(node, what)
+    return visit
+
+
+def _passers(reader: Reader, node: yaml.Node) -> Passers:
+    fields: dict[str, Read] = {
+        "per_day": reader.not_negative,
+        "lane_m": reader.span,
+        "speed_mps": reader.span,
+        "vehicles": reader.shares(KINDS, "vehicle"),
+        "profile": reader.choice(PROFILES, "profile"),
+    }
+    passers = Passers(**reader.mapping(node, fields, required={"per_day"}))
+    if passers.lane_m[0] < 1.5:
+        reader.fail(node, f"lane_m begins at {passers.lane_m[0]:g}: who passes so near drives over the bay")
+    if passers.speed_mps[0] < 1.0:
+        reader.fail(node, f"speed_mps begins at {passers.speed_mps[0]:g}: who passes drives 1 m/s or more")
+    return passers
+
+
+def _metro(reader: Reader, node: yaml.Node) -> Metro:
+    fields: dict[str, Read] = {
+        "line": reader.text,
+        "bays": reader.listed(reader.text),
+        "field_ut": reader.vector,
+        "headway_s": reader.positive,
+        "swell_s": reader.positive,
+        "hours": reader.span,
+    }
+    got = reader.mapping(node, fields, required={"line", "bays", "field_ut", "headway_s"})
+    metro = Metro(**got, where=reader.where(node))
+    if metro.swell_s > metro.headway_s / 2:
+        reader.fail(node, f"swell_s {metro.swell_s:g} is more than half of headway_s {metro.headway_s:g}")
+    if not any(metro.field_ut):
+        reader.fail(node, "field_ut is 0: a line that is not felt is left out")
+    return metro
+
+
+def _drift_fields(reader: Reader) -> dict[str, Read]:
+    numbers = dict.fromkeys(("temperature_ut_per_k", "wander_ut", "hard_iron_ut"), reader.not_negative)
+    return {**numbers, "days": reader.positive}
+
+
+def _weather_fields(reader: Reader) -> dict[str, Read]:
+    numbers = dict.fromkeys(("seasonal_c", "daily_c", "asphalt_c", "rain_days_per_month"), reader.not_negative)
+    return {**numbers, "mean_c": reader.number, "latitude_deg": reader.number}
+
+
+def _recording(reader: Reader, node: yaml.Node) -> Recording:
+    fields: dict[str, Read] = {"bay": reader.text, "file": reader.text, "from_s": reader.not_negative}
+    got = reader.mapping(node, fields, required={"bay", "file"})
     try:
-        root = yaml.compose(path.read_text(), Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ScenarioError(f"{path}:{line}: not YAML: {error.problem}") from error
-    except (OSError, yaml.YAMLError) as error:
-        raise ScenarioError(f"{path}: {error}") from error
-    return _Reader(path).scenario(root, seed)
-
-
-class _Reader:
-    """Walks the nodes of one file; nodes know their line."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def scenario(self, root: yaml.Node | None, seed: int | None) -> Scenario:
-        if root is None:
-            raise ScenarioError(f"{self._path}:1: the file is empty")
-        fields: dict[str, Callable[[yaml.Node], Any]] = {
-            "name": self._text,
-            "seed": lambda node: int(self._number(node)),
-            "earth_field_ut": self._vector,
-            "noise_ut": self._number,
-            "traffic": lambda node: tuple(self._traffic(item) for item in self._items(node)),
-            "visits": lambda node: tuple(self._visit(item) for item in self._items(node)),
-        }
-        got = self._mapping(root, fields, required={"name", "seed", "earth_field_ut"})
-        return Scenario(
-            name=got["name"],
-            seed=got["seed"] if seed is None else seed,
-            earth_field_ut=got["earth_field_ut"],
-            noise_ut=got.get("noise_ut", 0.0),
-            traffic=got.get("traffic", ()),
-            visits=got.get("visits", ()),
-        )
-
-    def _traffic(self, node: yaml.Node) -> Traffic:
-        numbers = dict.fromkeys(("gap_s", "stay_s", "min_s"), self._number)
-        got = self._mapping(node, {"kind": self._text, **numbers}, required={"kind", "gap_s", "stay_s"})
-        traffic = Traffic(got["kind"], got["gap_s"], got["stay_s"], got.get("min_s", MIN_STAY_S))
-        for name in ("gap_s", "stay_s"):
-            if not 0 < got[name] < float("inf"):
-                self._fail(node, f"{name} is {got[name]}: a mean time in seconds is more than 0")
-        if traffic.min_s < MIN_STAY_S:
-            self._fail(node, f"min_s is {traffic.min_s}: a vehicle needs {MIN_STAY_S} s to come and go")
-        return traffic
-
-    def _visit(self, node: yaml.Node) -> Visit:
-        numbers = dict.fromkeys(("arrive_s", "leave_s"), self._number)
-        got = self._mapping(node, {"bay": self._text, **numbers}, required={"bay", "arrive_s", "leave_s"})
-        visit = Visit(got["bay"], got["arrive_s"], got["leave_s"])
-        if visit.leave_s - visit.arrive_s < MIN_STAY_S:
-            self._fail(node, f"leave_s {visit.leave_s} is not {MIN_STAY_S} s or more after arrive_s {visit.arrive_s}")
-        return visit
-
-    def _mapping(
-        self, node: yaml.Node, fields: dict[str, Callable[[yaml.Node], Any]], required: set[str]
-    ) -> dict[str, Any]:
-        if not isinstance(node, yaml.MappingNode):
-            self._fail(node, f"keys and values expected: {', '.join(sorted(fields))}")
-        got: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = key_node.value
-            if key not in fields:
-                self._fail(key_node, f"unknown key {key!r}: {hint(key, fields)}")
-            got[key] = fields[key](value_node)
-        for key in sorted(required - got.keys()):
-            self._fail(node, f"{key!r} is missing")
-        return got
-
-    def _items(self, node: yaml.Node) -> list[yaml.Node]:
-        if not isinstance(node, yaml.SequenceNode):
-            self._fail(node, "a list expected")
-        return node.value
-
-    def _text(self, node: yaml.Node) -> str:
-        if not isinstance(node, yaml.ScalarNode):
-            self._fail(node, "a text expected")
-        return node.value
-
-    def _number(self, node: yaml.Node) -> float:
-        try:
-            return float(self._text(node))
-        except ValueError:
-            return self._fail(node, f"{node.value!r} is not a number")
-
-    def _vector(self, node: yaml.Node) -> tuple[float, float, float]:
-        numbers = [self._number(item) for item in self._items(node)]
-        if len(numbers) != 3:
-            self._fail(node, f"{len(numbers)} numbers where 3 are expected: north, east, down in uT")
-        return (numbers[0], numbers[1], numbers[2])
-
-    def _fail(self, node: yaml.Node, what: str) -> Any:
-        raise ScenarioError(f"{self._path}:{node.start_mark.line + 1}: {what}")
+        found = read(reader.path.parent / got["file"], got["bay"], got.get("from_s", 0.0))
+    except RecordingError as error:
+        reader.fail(node, str(error))
+    return replace(found, where=reader.where(node))

@@ -1,179 +1,284 @@
-"""The street: which vehicle stands where, the field it makes, and the truth about each bay.
+"""The world of one site under one scenario: what every board feels, and the truth.
 
-Theory of operation. Each bay has one endless sequence of visits, drawn from a random source of its own that is seeded
-by the scenario's seed and the bay's id, so that nothing depends on the order of questions. Visits are drawn as far as
-they are needed. A vehicle has stopped at `arrive_s`, moves again MOVE_S before `leave_s`, and has gone at `leave_s`:
-these two instants are the truth. Time is an argument (seconds, from 0).
+Theory of operation. Nothing is simulated step by step. Each quantity is a function of time, drawn from the scenario's
+seed as far as it is asked for; steps of the scenario set some of them from their time on. Time is an argument (seconds,
+from 0). A vehicle has stopped at `arrive_s`, has gone at `leave_s`: these two instants are the truth.
+
+A board that was told that its field stays quiet sleeps on it. A step that changes the field breaks that promise: those
+in `disturbed` are then called with the bay and the time, to ask again. What was before that time stays what it was.
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
+import math
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+from pave_emulator.air.radio import Radio
+from pave_emulator.chips.environment import Echo, Environment, Vector
 from pave_emulator.nearest import hint
-from pave_emulator.scenario import vehicle
-from pave_emulator.scenario.load import Scenario, ScenarioError, Traffic
-from pave_emulator.scenario.vehicle import MOVE_S, Vehicle
+from pave_emulator.scenario.calendar import Calendar
+from pave_emulator.scenario.check import check_places
+from pave_emulator.scenario.climate import Climate
+from pave_emulator.scenario.events import world_record
+from pave_emulator.scenario.field import Neighbour, PlaceField
+from pave_emulator.scenario.model import Scenario, ScenarioError
+from pave_emulator.scenario.noise import Noise
+from pave_emulator.scenario.passers import Lanes, PasserStream
+from pave_emulator.scenario.persons import Happening, Kiosk, Persons
+from pave_emulator.scenario.radar import Cover, echoes
+from pave_emulator.scenario.site import NEIGHBOUR_M, Bay, Row, rows
+from pave_emulator.scenario.slow import SlowField, Trains
+from pave_emulator.scenario.street import Change, Street
+from pave_emulator.trace import Record
 
-Vector = tuple[float, float, float]
+__all__ = ["Bay", "Change", "Happening", "World", "record_of"]
 
-
-@dataclass(frozen=True)
-class Bay:
-    """A place where a vehicle may stand. `kind` selects its traffic."""
-
-    id: str
-    kind: str
-
-
-@dataclass(frozen=True, order=True)
-class Change:
-    """A vehicle has stopped on a bay, or has gone from it: the n-th change there, from 1."""
-
-    t_s: float
-    bay: str
-    n: int
-    occupied: bool
-
-
-@dataclass(frozen=True)
-class _Stay:
-    arrive_s: float
-    leave_s: float
-    vehicle: Vehicle
-
-
-class _BayTrack:
-    """The visits of one bay so far drawn."""
-
-    def __init__(self, stays: Iterator[_Stay]) -> None:
-        self._source = stays
-        self._stays: list[_Stay] = []
-        self._current = 0  # the first stay that is not long past
-        self._ended = False
-
-    def around(self, now_s: float, begins: Callable[[float], bool]) -> _Stay | None:
-        """The stay that is going on or comes next; times must not go back. One that may not end stays."""
-        while (stay := self.stay(self._current)) and stay.leave_s < now_s and begins(stay.leave_s - MOVE_S):
-            self._current += 1
-        return stay
-
-    def stay(self, index: int) -> _Stay | None:
-        """The stay with this number, None when the sequence has fewer."""
-        while len(self._stays) <= index and not self._ended:
-            drawn = next(self._source, None)
-            if drawn is None:
-                self._ended = True
-            else:
-                self._stays.append(drawn)
-        return self._stays[index] if index < len(self._stays) else None
-
-    def change(self, number: int) -> tuple[float, bool, float] | None:
-        """Change `number` (from 0) as (time, occupied, start of the movement)."""
-        stay = self.stay(number // 2)
-        if stay is None:
-            return None
-        when_s = stay.leave_s if number % 2 else stay.arrive_s
-        return when_s, not number % 2, when_s - MOVE_S
+_QUIET_UT = 0.3  # what "quiet" means to a sensor without noise
+_ANTENNA_M = 3.0  # a vehicle whose middle is farther away takes nothing from an antenna
+_KIOSK_OVER_AIR_K = 5.0  # what its own losses warm a closed box
 
 
 class World:
-    """The bays of one site under one scenario."""
+    """The bays and kiosks of one site under one scenario."""
 
-    def __init__(self, scenario: Scenario, bays: list[Bay]) -> None:
-        self._scenario = scenario
-        self._check(bays)
-        self._tracks = {bay.id: _BayTrack(self._stays(bay)) for bay in bays}
-        self._stopped_s: float | None = None
-        self._due: list[Change] = []
-        for bay in bays:
-            self._push(bay.id, 0)
+    def __init__(self, scenario: Scenario, bays: Sequence[Bay], kiosks: Sequence[str] = ()) -> None:
+        """Raise ScenarioError when the scenario names what is not there."""
+        check_places(scenario, bays, kiosks)
+        self.scenario = scenario
+        self.disturbed: list[Callable[[str, float], None]] = []
+        self.calendar = Calendar(scenario.start)
+        self.climate = Climate(scenario.weather, scenario.seed, self.calendar)
+        self._street = Street(scenario, bays, self.calendar)
+        self._recordings = {recording.bay: recording for recording in scenario.recordings}
+        self._fields: dict[str, PlaceField] = {}
+        self._rows = rows(bays)
+        for row in self._rows:
+            self._fields |= self._row_fields(row)
+        people, seed = scenario.people, scenario.seed
+        self._persons = {
+            bay.id: Persons(people.on_bay_per_day, seed, bay.id, self.calendar, pressing=False) for bay in bays
+        }
+        self.kiosks = {place: Kiosk(people.at_kiosk_per_day, seed, place, self.calendar) for place in kiosks}
+
+    # What a board feels
+
+    def environment(self, place: str, radio: Radio | None = None) -> Environment:
+        """What the chips of a board at a bay or kiosk feel. Raise KeyError with the nearest name."""
+        if place in self.kiosks:
+            return Environment(
+                temperature_c=lambda now_s: self.climate.air_c(now_s) + _KIOSK_OVER_AIR_K,
+                humidity_pct=self.climate.humidity_pct,
+                illuminance_lux=self.climate.illuminance_lux,
+                radio=radio,
+            )
+
+        return Environment(
+            field_ut=self.sensor(place),
+            field_quiet_until_s=lambda now_s, within_ut: self.field_quiet_until_s(place, now_s, within_ut),
+            temperature_c=self.climate.road_c,
+            humidity_pct=self.climate.humidity_pct,
+            illuminance_lux=lambda now_s: 0.0,
+            echoes=lambda now_s: self.echoes(place, now_s),
+            radio=radio,
+        )
 
     def field_ut(self, place: str, now_s: float) -> Vector:
         """Field at a bay's sensor without noise, uT: x north, y east, z down."""
-        stay = self._tracks[place].around(now_s, self._begins)
-        earth = self._scenario.earth_field_ut
-        if stay is None or now_s < stay.arrive_s - MOVE_S or not self._begins(stay.arrive_s - MOVE_S):
-            return earth
-        leave_s = stay.leave_s if self._begins(stay.leave_s - MOVE_S) else float("inf")
-        added = stay.vehicle.field_ut(vehicle.distance_m(now_s, stay.arrive_s, leave_s))
-        return (earth[0] + added[0], earth[1] + added[1], earth[2] + added[2])
+        return self._fields[place].at(now_s)
+
+    def field_quiet_until_s(self, place: str, now_s: float, within_ut: float | None = None) -> float:
+        """Until when the field, without noise, stays within `within_ut` on each axis of what it is now.
+
+        The default is the noise's rms. More allows for longer: weak passers-by no longer count.
+        """
+        recording = self._recordings.get(place)
+        if recording is not None:
+            return recording.quiet_until_s(now_s)
+        return self._fields[place].quiet_until_s(now_s, within_ut or self.scenario.noise_ut or _QUIET_UT)
 
     def sensor(self, place: str) -> Callable[[float], Vector]:
-        """The field at a bay as one sensor measures it: with noise of its own, the same for the same seed."""
-        if place not in self._tracks:
-            raise KeyError(f"no bay {place!r}: {hint(place, self._tracks)}")
-        noise = random.Random(f"{self._scenario.seed}:{place}:noise")
-        sigma_ut = self._scenario.noise_ut
+        """The field at a bay as one sensor measures it, with noise that belongs to the sample's instant."""
+        if place not in self._fields:
+            raise KeyError(f"no bay {place!r}: {hint(place, self._fields)}")
+        if place in self._recordings:
+            return self._recordings[place].field_ut
+        noise = Noise(self.scenario.seed, f"{place}:noise", self.scenario.noise_ut).at
+        field = self._fields[place].at
 
         def measure(now_s: float) -> Vector:
-            x, y, z = self.field_ut(place, now_s)
-            return (x + noise.gauss(0, sigma_ut), y + noise.gauss(0, sigma_ut), z + noise.gauss(0, sigma_ut))
+            x, y, z = field(now_s)
+            a, b, c = noise(now_s)
+            return (x + a, y + b, z + c)
 
         return measure
 
+    def echoes(self, place: str, now_s: float) -> tuple[Echo, ...]:
+        """What a radar in the road of a bay sees above itself."""
+        stay, _, _ = self._street.tracks[place].at(now_s)
+        floor_m = None
+        if stay is not None and self._over_m(place, now_s) < stay.vehicle.reach_m + 0.5:
+            floor_m = stay.vehicle.clearance_m
+        snow_cm, cold = self.climate.snow_cm(now_s), self.climate.air_c(now_s) < 0
+        rain_mmph = self.climate.rain_mmph(now_s)
+        cover = Cover(self.climate.water_mm(now_s), snow_cm, not cold, self.climate.leaves(now_s))
+        drops = random.Random(f"{self.scenario.seed}:{place}:drops:{round(now_s * 1e6)}") if rain_mmph else None
+        return echoes(cover, floor_m, self._persons[place].present(now_s), drops)
+
+    def attenuation_db(self, place: str, now_s: float) -> float:
+        """What a vehicle over a bay takes from the signal of the antenna below: 10 to 20 dB where it stands."""
+        stay, _, _ = self._street.tracks[place].at(now_s)
+        if stay is None:
+            return 0.0
+        share = max(0.0, 1 - max(0.0, self._over_m(place, now_s) - 1.0) / (_ANTENNA_M - 1.0))
+        return stay.vehicle.attenuation_db * share
+
+    def person_near(self, place: str, now_s: float) -> bool:
+        """Whether somebody stands on a bay or before a kiosk."""
+        persons = self.kiosks[place].persons if place in self.kiosks else self._persons[place]
+        return persons.present(now_s)
+
+    def _over_m(self, place: str, now_s: float) -> float:
+        stay, moves, _ = self._street.tracks[place].at(now_s)
+        if stay is None:
+            return math.inf
+        return math.hypot(*(stay.position_m(now_s) if moves else stay.vehicle.stop_m))
+
+    # What happens
+
     def advance(self, now_s: float) -> list[Change]:
-        """The changes due up to `now_s` that were not given yet, in order of time."""
-        given: list[Change] = []
-        while self._due and self._due[0].t_s <= now_s:
-            change = heapq.heappop(self._due)
-            given.append(change)
-            self._push(change.bay, change.n)
-        return given
+        """The changes of bays due up to `now_s` that were not given yet, in order of time."""
+        return self._street.advance(now_s)
 
     def next_change_s(self) -> float | None:
-        """When the next change is due; None when nothing will ever change again."""
-        return self._due[0].t_s if self._due else None
+        """When the next change of a bay is due; None when nothing will ever change again."""
+        return self._street.next_change_s()
+
+    def happenings(self, now_s: float) -> list[Happening]:
+        """What has happened at kiosks up to `now_s` and was not given yet, in order of time."""
+        return sorted(happening for kiosk in self.kiosks.values() for happening in kiosk.advance(now_s))
+
+    def next_happening_s(self) -> float | None:
+        """When to ask for `happenings` next; None at a site without kiosks."""
+        return min((kiosk.next_s() for kiosk in self.kiosks.values()), default=None)
 
     def stop_traffic(self, now_s: float) -> None:
         """From now on no vehicle begins to move; those on the move finish, and their changes are still given."""
-        self._stopped_s = now_s
-        self._due = [change for change in self._due if self._begins(change.t_s - MOVE_S)]
-        heapq.heapify(self._due)
+        self._street.stop(now_s)
+        for field in self._fields.values():
+            field.forget()
 
-    def _begins(self, start_s: float) -> bool:
-        return self._stopped_s is None or start_s <= self._stopped_s
+    # What steps do
 
-    def _push(self, bay: str, number: int) -> None:
-        found = self._tracks[bay].change(number)
-        if found and self._begins(found[2]):
-            heapq.heappush(self._due, Change(found[0], bay, number + 1, found[1]))
+    def act(self, action: str, arguments: Mapping[str, Any], now_s: float) -> None:
+        """Do one of `steps.WORLD_ACTIONS`. Raise ScenarioError when it cannot be done now."""
+        getattr(self, f"_do_{action}")(now_s, **arguments)
 
-    # Visits
+    def _do_arrive(self, now_s: float, bay: str, vehicle: str, manoeuvre: str) -> None:
+        self._street.arrive(bay, vehicle, manoeuvre, now_s)
+        self._disturb(bay, now_s)
 
-    def _stays(self, bay: Bay) -> Iterator[_Stay]:
-        rng = random.Random(f"{self._scenario.seed}:{bay.id}")
-        scripted = sorted((v for v in self._scenario.visits if v.bay == bay.id), key=lambda v: v.arrive_s)
-        for visit in scripted:
-            yield _Stay(visit.arrive_s, visit.leave_s, vehicle.draw(rng))
-        traffic = next((t for t in self._scenario.traffic if t.kind == bay.kind), None)
-        if traffic and not scripted:
-            yield from _random_stays(traffic, rng)
+    def _do_leave(self, now_s: float, bay: str) -> None:
+        self._street.leave(bay, now_s)
+        self._disturb(bay, now_s)
 
-    def _check(self, bays: list[Bay]) -> None:
-        ids, kinds = {bay.id for bay in bays}, {bay.kind for bay in bays}
-        for visit in self._scenario.visits:
-            if visit.bay not in ids:
-                raise ScenarioError(f"visits: no bay {visit.bay!r}: {hint(visit.bay, ids)}")
-        for traffic in self._scenario.traffic:
-            if traffic.kind not in kinds:
-                raise ScenarioError(f"traffic: no bay of kind {traffic.kind!r}: {hint(traffic.kind, kinds)}")
-        by_bay = sorted(self._scenario.visits, key=lambda v: (v.bay, v.arrive_s))
-        for before, after in itertools.pairwise(by_bay):
-            if before.bay == after.bay and after.arrive_s - before.leave_s < MOVE_S:
-                raise ScenarioError(
-                    f"visits: {after.bay} arrives at {after.arrive_s} s, within {MOVE_S} s of the last leave"
-                )
+    def _do_shift_field(self, now_s: float, bay: str, x_ut: float, y_ut: float, z_ut: float) -> None:
+        x, y, z = self._fields[bay].shift_ut.at(now_s)
+        self._fields[bay].shift_ut.set(now_s, (x + x_ut, y + y_ut, z + z_ut))
+        self._disturb(bay, now_s)
+
+    def _do_temperature(self, now_s: float, c: float) -> None:
+        self.climate.set.temperature_c.set(now_s, c)
+
+    def _do_usual_weather(self, now_s: float) -> None:
+        override = self.climate.set
+        for forced in (override.temperature_c, override.rain_mmph, override.water_mm):
+            forced.set(now_s, None)
+        override.snow_cm.set(now_s, 0.0)
+        override.leaves.set(now_s, False)
+
+    def _do_rain(self, now_s: float, mm_per_h: float) -> None:
+        self.climate.set.rain_mmph.set(now_s, mm_per_h)
+
+    def _do_water_film(self, now_s: float, mm: float) -> None:
+        self.climate.set.water_mm.set(now_s, mm)
+
+    def _do_snow(self, now_s: float, cm: float) -> None:
+        self.climate.set.snow_cm.set(now_s, cm)
+
+    def _do_leaves(self, now_s: float, on: bool) -> None:
+        self.climate.set.leaves.set(now_s, on)
+
+    def _do_person(self, now_s: float, place: str, s: float) -> None:
+        if place in self.kiosks:
+            kiosk = self.kiosks[place]
+            kiosk.persons.add(now_s, now_s + s)
+            kiosk.plan(Happening(now_s, place, "person"))
+            kiosk.plan(Happening(now_s + s, place, "person", False))
+        else:
+            self._persons[place].add(now_s, now_s + s)
+
+    def _do_press(self, now_s: float, place: str) -> None:
+        self._kiosk(place).plan(Happening(now_s, place, "press"))
+
+    def _do_lid(self, now_s: float, place: str, open: bool) -> None:
+        self._level(place, "lid", open, now_s)
+
+    def _do_mains(self, now_s: float, place: str, on: bool) -> None:
+        self._level(place, "mains", on, now_s)
+
+    def _do_pc(self, now_s: float, place: str, alive: bool) -> None:
+        self._level(place, "pc", alive, now_s)
+
+    def _level(self, place: str, of: str, on: bool, now_s: float) -> None:
+        kiosk = self._kiosk(place)
+        kiosk.levels[of].set(now_s, on)
+        kiosk.plan(Happening(now_s, place, "level", on, of))
+
+    def _kiosk(self, place: str) -> Kiosk:
+        if place not in self.kiosks:
+            raise ScenarioError(f"no kiosk {place!r}: {hint(place, self.kiosks)}")
+        return self.kiosks[place]
+
+    def _disturb(self, bay: str, now_s: float) -> None:
+        """The field of a bay, and of those beside it, is no longer what was promised."""
+        for near in next(row.along_m for row in self._rows if bay in row.along_m):
+            self._fields[near].forget()
+            for tell in self.disturbed:
+                tell(near, now_s)
+
+    # Building
+
+    def _row_fields(self, row: Row) -> dict[str, PlaceField]:
+        scenario, seed = self.scenario, self.scenario.seed
+        stream = PasserStream(scenario.passers, seed, row.name, self.calendar) if scenario.passers else None
+        return {
+            bay: PlaceField(
+                scenario.earth_field_ut,
+                self._neighbours(row, bay),
+                row.heading_rad,
+                Lanes(stream, along_m, self._street.begins) if stream else None,
+                [Trains(line, seed, self.calendar) for line in scenario.metro if bay in line.bays],
+                SlowField(scenario.drift, seed, bay, self.climate.road_c),
+            )
+            for bay, along_m in row.along_m.items()
+        }
+
+    def _neighbours(self, row: Row, bay: str) -> list[Neighbour]:
+        """The bay itself, then those of its row that are felt on it."""
+        found: list[Neighbour] = []
+        for other in sorted(row.along_m, key=lambda name: name != bay):
+            along_m, across_m = row.along_m[other] - row.along_m[bay], row.across_m[other] - row.across_m[bay]
+            if math.hypot(along_m, across_m) < NEIGHBOUR_M:
+                found.append(Neighbour(self._street.tracks[other], along_m, across_m))
+        return found
 
 
-def _random_stays(traffic: Traffic, rng: random.Random) -> Iterator[_Stay]:
-    now_s = 0.0
-    while True:
-        arrive_s = now_s + max(traffic.min_s, rng.expovariate(1 / traffic.gap_s))
-        leave_s = arrive_s + max(traffic.min_s, rng.expovariate(1 / traffic.stay_s))
-        yield _Stay(arrive_s, leave_s, vehicle.draw(rng))
-        now_s = leave_s
+def record_of(what: Change | Happening) -> Record:
+    """The record of something the world did, for a trace, a director or a checker."""
+    if isinstance(what, Change):
+        return world_record(what.t_s, "arrives" if what.occupied else "leaves", {"bay": what.bay, "n": what.n})
+    of = {"of": what.of} if what.of else {}
+    on = {} if what.what == "press" else {"on": what.on}
+    return world_record(what.t_s, what.what, {"place": what.place, **of, **on})
