@@ -219,7 +219,7 @@ class Chain:
     async def _start_devices(self, specs: list[devices.DeviceSpec]) -> Fleet:
         clock = WallClock()
         bays = [Bay(bay.id, bay.kind) for bay in self.config.bay]
-        self.world = World(scenario.load(self.plan.scenario), bays)
+        self.world = World(scenario.load(self.plan.scenario), bays, [kiosk.id for kiosk in self.config.kiosk])
         air = WifiAir(clock, AccessPoint(devices.WIFI_SSID, devices.WIFI_KEY), tap=self._heard)
         self.fleet = Fleet(
             specs, self.world, air, clock, self.plan.work_dir / "consoles", on_truth=self._happened, on_lost=self._broke

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from pave_emulator.flash import app_image
 from pave_emulator.fleet import DeviceSpec
 from pave_gateway.config import Config
 from pave_gateway.core.places import KIOSK, Place
@@ -15,6 +16,7 @@ from pave_tools.nvs_image import NvsValues
 
 WIFI_SSID = "pave-bercy"
 WIFI_KEY = "emulated-air-only"
+MICROPYTHON = app_image.stand_in("emulated")  # the VM is MicroPython; the bootloader wants an app all the same
 BOARDS = {"presence": "pave-presence-v1", "kiosk": "pave-kiosk-v1"}
 
 
@@ -32,7 +34,7 @@ def build(config: Config, gateway: tuple[str, int], flash_dir: Path, heartbeat_s
         settings = DeviceSettings(place.device, role, gateway[0], gateway[1], WIFI_SSID, WIFI_KEY)
         image = flash_dir / f"{place.id}.bin"
         content = {**settings.config(boards[role]), "heartbeat_s": heartbeat_s}
-        build_flash_image(boards[role], files[role], content, nvs, image)
+        build_flash_image(boards[role], files[role], content, nvs, image, MICROPYTHON)
         specs.append(_spec(place, BOARDS[role], image))
     return specs
 
@@ -43,5 +45,5 @@ def _spec(place: Place, board: str, image: Path) -> DeviceSpec:
         mac=mac_of(place.device),
         board_file=board_path(board),
         flash_image=image,
-        place=None if place.kind == KIOSK else place.id,
+        place=place.id,
     )

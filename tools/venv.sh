@@ -20,7 +20,7 @@ if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then  # none, or one t
     "$python" -m venv --clear "$venv" || fail "$python could not make $venv. Next: its own message is above; check the free disk"
 fi
 echo "pave: installing requirements/$lock.txt"
-"$venv/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "requirements/$lock.txt" ||
+"$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r "requirements/$lock.txt" ||
     fail "pip could not install requirements/$lock.txt (its own message is above). Next: check the network and the free disk, then make again"
 "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . ||
     fail "pip could not install this project into $venv (its own message is above)"

@@ -16,6 +16,7 @@ from pave_tools.board import board_path, load_board
 from pave_tools.image import DeviceSettings, build_flash_image, mac_of
 from pave_wire import coap, model
 from pave_wire.model import Reading
+from simulation.devices import MICROPYTHON
 
 DEVICE = "24a160fffe000101"
 BAY = "bay"
@@ -99,5 +100,5 @@ class Street:
         )
         image = self._work_dir / "flash.bin"
         content = {**settings, "heartbeat_s": self._heartbeat_s}
-        build_flash_image(board, firmware.build("presence"), content, {"pave": {"epoch": 1000}}, image)
+        build_flash_image(board, firmware.build("presence"), content, {"pave": {"epoch": 1000}}, image, MICROPYTHON)
         return DeviceSpec("sensor", mac_of(DEVICE), board_path(board.name), image, BAY)

@@ -17,7 +17,7 @@ async def test_it_reports_its_first_state_then_each_change_with_how_long_the_las
         readings = await street.gateway.until(lambda taken: len(taken) == 3)
     assert said(readings) == [(False, "boot"), (True, "field"), (False, "field")]
     assert [r.identity for r in readings] == [f"{DEVICE}:1001:{seq}" for seq in range(3)]
-    assert 3 <= readings[2].values["lasted"] <= 5
+    assert 2 <= readings[2].values["lasted"] <= 5  # from field at rest to field at rest
 
 
 async def test_what_the_gateway_did_not_take_comes_again_with_the_same_identity_and_its_age(tmp_path: Path) -> None:

@@ -28,12 +28,15 @@ class Bus:
 
 @dataclass(frozen=True)
 class Chip:
-    """A chip on a bus: `pins` as in `Bus`; `numbers` holds the other integers of its table (`width_px = 128`)."""
+    """A part of the board: `pins` as in `Bus`; `numbers` holds the other integers of its table (`width_px = 128`).
+
+    `bus` is None for what is on no bus (a relay), `address` for what has none (on SPI a pin `cs` selects it).
+    """
 
     name: str
     part: str
-    bus: str
-    address: int
+    bus: str | None
+    address: int | None
     pins: dict[str, str]
     numbers: dict[str, int]
 
@@ -120,16 +123,17 @@ class _Reader:
         return Bus(name, kind, number, max_hz, self._pin_names(table, ("name", "kind"), where))
 
     def _chip(self, table: dict[str, Any], where: str, buses: tuple[Bus, ...]) -> Chip:
-        bus = self._take(table, "bus", str, where)
-        if bus not in (known := [item.name for item in buses]):
+        bus = self._take(table, "bus", str, where) if "bus" in table else None
+        kinds = {item.name: item.kind for item in buses}
+        if bus is not None and bus not in (known := list(kinds)):
             raise BoardError(f"{self.path}: {where}: no bus {bus!r}{nearest(bus, known)}")
         return Chip(
             name=self._take(table, "name", str, where),
             part=self._take(table, "part", str, where),
             bus=bus,
-            address=self._take(table, "address", int, where),
+            address=self._take(table, "address", int, where) if bus is not None and kinds[bus] == "i2c" else None,
             pins=self._pin_names(table, ("name", "part", "bus"), where),
-            numbers={key: value for key, value in table.items() if isinstance(value, int) and key != "address"},
+            numbers={key: value for key, value in table.items() if type(value) is int and key != "address"},
         )
 
     def _pin_names(self, table: dict[str, Any], other_keys: tuple[str, ...], where: str) -> dict[str, str]:

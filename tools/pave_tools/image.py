@@ -71,11 +71,17 @@ def mac_of(device: str) -> bytes:
 
 
 def build_flash_image(
-    board: Board, files: Mapping[str, bytes], settings: Mapping[str, Any], nvs: NvsValues, path: Path
+    board: Board,
+    files: Mapping[str, bytes],
+    settings: Mapping[str, Any],
+    nvs: NvsValues,
+    path: Path,
+    micropython: bytes = b"",
 ) -> None:
     """Write the flash of one device to `path` (`board.flash_bytes` long); the same arguments give the same bytes.
 
-    `files` is what `firmware.build` returned, `settings` becomes `/config.json`. Raises `ImageError`.
+    `files` is what `firmware.build` returned, `settings` becomes `/config.json`, `micropython` is the app image for the
+    first slot (empty: the image boots only once one has been written there). Raises `ImageError`.
     """
     config = json.dumps(settings, indent=1, sort_keys=True, ensure_ascii=False).encode()
     vfs, nvs_part = board.partition("vfs"), board.partition("nvs")
@@ -83,6 +89,7 @@ def build_flash_image(
         TABLE_OFFSET: encode_table(board.partitions, board.flash_bytes),
         vfs.offset: build_littlefs({**files, CONFIG_PATH: config}, vfs.size),
         nvs_part.offset: build_nvs(nvs, nvs_part.size),
+        board.partition("ota_0").offset: micropython,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:

@@ -156,15 +156,24 @@ def check_security(host: str, insecure: bool) -> None:
 
 
 async def start(
-    host: str, port: int, ingest: Ingest, bays: Bays, clock_ms: Callable[[], int], monotonic: Callable[[], float]
+    host: str,
+    port: int,
+    ingest: Ingest,
+    bays: Bays,
+    clock_ms: Callable[[], int],
+    monotonic: Callable[[], float],
+    transport: str = "udp6",
 ) -> CoapServer:
-    """Serve on `host`:`port` (UDP) until `CoapServer.close`."""
+    """Serve on `host`:`port` (UDP) until `CoapServer.close`.
+
+    `transport` is aiocoap's; `simplesocketserver` makes its socket through the event loop, which a simulation replaces.
+    """
     readings = Readings(ingest, clock_ms, LimitedLog(logging.getLogger(__name__), monotonic))
     site: Any = resource.Site()
     site.add_resource([model.PATH_READINGS], readings)
     site.add_resource([model.PATH_AVAILABILITY], Availability(bays))
     site.add_resource([".well-known", "core"], _WellKnownCore(site.get_resources_as_linkheader, impl_info=None))
-    context = await _Context.create_server_context(site, bind=(host, port), transports=["udp6"])
+    context = await _Context.create_server_context(site, bind=(host, port), transports=[transport])
     return CoapServer(context, readings)
 
 
