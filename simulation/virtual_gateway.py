@@ -20,7 +20,7 @@ class VirtualGateway:
 
     def __init__(self, places: list[Place], journal: Path) -> None:
         self.bays = Bays(places)
-        self._committer = InlineCommitter(Journal(str(journal)))
+        self._committer = InlineCommitter(Journal(journal))
         by_device = {place.device: place for place in places}
         self.ingest = Ingest(by_device, self._committer, [self.bays.apply])
         self._coap: coap_server.CoapServer | None = None

@@ -21,31 +21,51 @@ class Console:
         self._log = log_path.open("ab", buffering=0)
         self._partial = b""
         self._fd: int | None = None
+        self._watch = True
         self.subscribers: list[Subscriber] = []
+        self.tap: Callable[[bytes], None] | None = None
+        """Called with what the VM prints, as it comes."""
 
-    def attach(self, fd: int) -> None:
-        """Read the pipe `fd` until it ends."""
+    def attach(self, fd: int, watch: bool = True) -> None:
+        """Read the pipe `fd` until it ends: when something comes, or (not `watch`) whenever `drain` is called."""
         self.detach()
         self._fd = fd
-        asyncio.get_running_loop().add_reader(fd, self._readable)
+        self._watch = watch
+        if watch:
+            asyncio.get_running_loop().add_reader(fd, self._readable)
 
     def detach(self) -> None:
         """Read what is left in the pipe and let go of it."""
         if self._fd is None:
             return
-        while self._read_some():
-            pass
-        asyncio.get_running_loop().remove_reader(self._fd)
+        self.drain()
+        if self._watch:
+            asyncio.get_running_loop().remove_reader(self._fd)
         os.close(self._fd)
         self._fd = None
         if self._partial:
             self._line(self._partial)
             self._partial = b""
 
-    def say(self, message: str) -> None:
-        """A line of the emulator's own, after what the VM has printed so far."""
+    def drain(self) -> None:
+        """Take everything the VM has printed so far."""
         while self._fd is not None and self._read_some():
             pass
+
+    def printed(self, data: bytes) -> None:
+        """What the VM, or the port around it, has printed."""
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        for line in lines:
+            self._line(line)
+        if len(self._partial) > MAX_LINE_BYTES:
+            self._line(self._partial)
+            self._partial = b""
+        if self.tap:
+            self.tap(data)
+
+    def say(self, message: str) -> None:
+        """A line of the emulator's own, after what the VM has printed so far."""
+        self.drain()
         self._line(b"[emu] " + message.encode())
 
     def close(self) -> None:
@@ -63,14 +83,10 @@ class Console:
         except BlockingIOError:
             return False
         if not data:
-            asyncio.get_running_loop().remove_reader(self._fd)
+            if self._watch:
+                asyncio.get_running_loop().remove_reader(self._fd)
             return False
-        *lines, self._partial = (self._partial + data).split(b"\n")
-        for line in lines:
-            self._line(line)
-        if len(self._partial) > MAX_LINE_BYTES:
-            self._line(self._partial)
-            self._partial = b""
+        self.printed(data)
         return True
 
     def _line(self, line: bytes) -> None:

@@ -2,100 +2,120 @@
 
 Theory of operation. A device is off, running or asleep. Each boot is a fresh VM process on the same flash image; RAM
 lives in that process and goes with it. The real-time clock and RTC memory live here and survive deep sleep and resets,
-not a cut of power. The chips of the board live in `Mcu` and keep running while the VM does not.
+not a cut of power. The chips of the board live in `Mcu` and keep running while the VM does not. What the firmware asks
+is answered by the parts (`mcu`, `network`, `storage`, `rtc`); what takes the chip time is added to the answer's time.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 from pave_emulator import board as boards
+from pave_emulator import calls, trace
 from pave_emulator.air.wifi import WifiAir
 from pave_emulator.chips.chip import Chip, Environment
-from pave_emulator.clock import Clock, Timer
+from pave_emulator.clock import FleetClock, Timer
 from pave_emulator.console import Console
+from pave_emulator.core import Core
+from pave_emulator.device_spec import (
+    CAUSES,
+    CRASH_RESTART_S,
+    DEEPSLEEP_RESET,
+    HARD_RESET,
+    SOFT_RESET,
+    WDT_RESET,
+    DeviceSpec,
+    Reset,
+    Stats,
+)
+from pave_emulator.flash.faults import PowerLost
 from pave_emulator.flash.image import Flash
-from pave_emulator.mcu import Mcu
+from pave_emulator.mcu.hooks import Hooks
+from pave_emulator.mcu.mcu import Mcu
+from pave_emulator.mcu.uart import UartPeer
+from pave_emulator.mcu.watchdog import Watchdog
 from pave_emulator.network import NetworkOps
-from pave_emulator.rtc import TIMER_WAKE, Rtc, WakeSources
+from pave_emulator.network_lan import LanOps
+from pave_emulator.power.costs import Costs
+from pave_emulator.power.meter import FULL_CELL_V, Meter
+from pave_emulator.rtc import Rtc
+from pave_emulator.serial.terminal import Terminal
+from pave_emulator.sleep import Sleep
 from pave_emulator.storage import StorageOps
-from pave_emulator.vm.channel import PENDING, Channel, Handler
-from pave_emulator.vm.process import VmProcess, ZygoteClient
-from pave_emulator.vm.shims import _emu_ops as ops
-from pave_emulator.vm.waiter import Waiter
+from pave_emulator.trace import Trace
+from pave_emulator.vm import hello
+from pave_emulator.vm.channel import Handler
+from pave_emulator.vm.process import ZygoteClient
 
-PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
-CRASH_RESTART_S = 1.0  # a VM that dies by itself is a panic; the port reboots
-# Objects are twice the size in a 64-bit VM, buffers are not, and the shims lie in the VM's heap as well.
-HEAP_INTERNAL_BYTES = 160 * 1024
-HEAP_PSRAM_BYTES = 1024 * 1024
-HEAP_SCALE = 2
-SHIMS_HEAP_BYTES = 48 * 1024  # measured: what the shims leave on the heap before boot.py runs
-
-
-@dataclass(frozen=True)
-class DeviceSpec:
-    """A device to be. `place` is where its magnetometer lies (a bay's id), None for nowhere.
-
-    `heap_bytes` is the VM's heap as `-X heapsize` has it; None scales the board's.
-    """
-
-    name: str
-    mac: bytes
-    board_file: Path
-    flash_image: Path
-    place: str | None = None
-    heap_bytes: int | None = None
-
-
-@dataclass
-class Stats:
-    """What a device has done since the fleet started."""
-
-    boots: int = 0
-    wakes: int = 0
-    rpc_calls: int = 0
-    flash_erases: int = 0
-    flash_programs: int = 0
-    crashes: int = 0
-    watchdog_resets: int = 0
+__all__ = ["Device", "DeviceSpec", "Stats"]
 
 
 class Device:
     """One emulated device. Made by Fleet; `power_on` and `power_cut` are for tests and faults."""
 
-    def __init__(self, spec: DeviceSpec, environment: Environment, air: WifiAir, clock: Clock, log_dir: Path) -> None:
+    def __init__(
+        self,
+        spec: DeviceSpec,
+        environment: Environment,
+        air: WifiAir,
+        clock: FleetClock,
+        log_dir: Path,
+        traced: Trace | None = None,
+        metered: bool = False,
+    ) -> None:
         if len(spec.mac) != 6:
             raise ValueError(f"device {spec.name!r}: mac has {len(spec.mac)} bytes, not 6")
         self.spec = spec
         self.stats = Stats()
-        self.state = "off"  # off, running, sleeping
+        self.state = "off"  # off, running, sleeping, held (in reset)
         self.console = Console(spec.name, log_dir / f"{spec.name}.log")
         self._clock = clock
-        board = boards.load(spec.board_file)
-        self._flash = Flash(spec.flash_image, board.flash_bytes, self.console.say)
-        self._mcu = Mcu(board, environment, clock, self.console.say, self._pins_moved)
-        self._storage = StorageOps(self._flash, self.console.say)
-        self._waiter = Waiter(clock)
-        self._network = NetworkOps(air.station(spec.name), self._waiter, self._reply, self.console.say)
-        heap = HEAP_PSRAM_BYTES if board.psram_bytes else HEAP_INTERNAL_BYTES
-        self._heap_bytes = spec.heap_bytes or heap * HEAP_SCALE + SHIMS_HEAP_BYTES
-        self._rtc = Rtc(clock)
-        self._wake_on = WakeSources(self._mcu.level)
-        self._handlers = self._all_handlers()
+        self._trace = traced or Trace()
+        self._costs = Costs()
+        self.board = board = boards.load(spec.board_file)
+        self.console.subscribers.append(lambda _device, line: self._record(trace.CONSOLE, line=line))
+        self.flash = Flash(spec.flash_image, board.flash_bytes, self.console.say)
+        self.flash.on_operation = self._flash_operation
+        self._core = Core(
+            clock, self.console, spec.order, self._panic, self._bite, left_repl=lambda: self._restart(SOFT_RESET)
+        )
+        self.mcu = Mcu(board, environment, self._hooks())
+        if metered:
+            self._core.meter = Meter(board, self.mcu.chips, clock, environment.temperature_c, self.brown_out)
+        self._storage = StorageOps(self.flash, self.console.say)
+        self._station = air.station(spec.name)
+        self._station.changed = self._wifi_changed
+        lan = LanOps(board, self.mcu, clock, self.console.say)
+        self._network = NetworkOps(self._station, self._core.waiter, self._core.reply, self.console.say, lan)
+        self._core.readable = self._network.readable
+        self._psram = board.psram_bytes > 0
+        self._heap_bytes = spec.vm_heap_bytes(self._psram)
+        self.rtc = Rtc(clock, environment.temperature_c, spec.slow_clock)
+        self._watchdog = Watchdog(clock, self._bite)
+        self._sleeper = Sleep(clock, self.mcu, self.rtc, self._watchdog, self._core, self._fall_asleep, self._wake)
+        self._handlers = self._calls()
+        self.on_power_lost: Callable[[], None] = lambda: None
+        """Called after a flash operation has been cut short by the power."""
+        self.on_boot: Callable[[int], None] = lambda _cause: None
+        """Called with the reset cause as each boot begins."""
         self._zygote: ZygoteClient | None = None
-        self._vm: VmProcess | None = None
-        self._channel: Channel | None = None
-        self._wake_timer: Timer | None = None
-        self._watchdog: Timer | None = None
-        self._watchdog_ms = 0
-        self._reset_cause = PWRON_RESET
-        self._wake_reason = 0
-        self._wake_pins: list[int] = []
+        self._panic_timer: Timer | None = None
+        self._reset = Reset()
+
+    def _hooks(self) -> Hooks:
+        return Hooks(
+            clock=self._clock,
+            log=self.console.say,
+            took=self._core.take,
+            changed=self._moved,
+            edge=lambda number, level: self._record(trace.PIN, pin=number, level=level),
+            interrupts=self._core.interrupts,
+            waiter=self._core.waiter,
+            reply=self._core.reply,
+            cell_v=lambda: self.meter.cell_v() if self.meter else FULL_CELL_V,
+            seed=f"{self.spec.seed}:{self.spec.name}",
+        )
 
     # Power
 
@@ -107,178 +127,223 @@ class Device:
         """Apply power and boot. Harmless when it is on."""
         if self.state != "off":
             return
-        self._rtc.power_on()
-        self._mcu.power_on()
-        self._boot(PWRON_RESET)
+        self.rtc.power_on()
+        self.mcu.power_on()
+        self._boot(Reset())
 
     def power_cut(self) -> None:
         """Take power away in the middle of whatever it does: RAM, RTC memory and chip registers are lost."""
         self._end_vm()
-        self._mcu.power_off()
+        self._sleeper.reset()
+        self._watchdog.stop()
+        self.mcu.power_off()
+        self._record(trace.POWER, on=0)
         self.state = "off"
+        self._core.draw("off")
+
+    def brown_out(self) -> None:
+        """The rail has sagged below what the microcontroller needs: a reset that reports itself as a power-on.
+
+        RAM and every register go, the RTC's as well; RTC memory and the chips of the board live on less voltage.
+        """
+        if self.state == "off":
+            return
+        self.console.say("brown-out")
+        self._end_vm()
+        self.rtc.brown_out()
+        self.mcu.brown_out()
+        self._boot(Reset())
+
+    def hold_in_reset(self) -> None:
+        """EN is low: the chip stops, RAM and RTC memory are lost; the board keeps its supply. Nothing when off."""
+        if self.state == "off":
+            return
+        self._end_vm()
+        self.rtc.power_on()
+        self.mcu.core_reset()
+        self._record(trace.RESET, held=1)
+        self.state = "held"
+
+    def release_reset(self) -> None:
+        """EN rises: boot, from whatever the flash holds by now. Nothing when it was not held."""
+        if self.state != "held":
+            return
+        self.flash.read_partitions()
+        self._storage = StorageOps(self.flash, self.console.say)
+        self._handlers = self._calls()
+        self._boot(Reset())
+
+    def set_input(self, name: str, active: bool) -> None:
+        """The world does something at an input of the board, or stops; a board without that input does not notice."""
+        entry = self.board.inputs.get(name)
+        if entry:
+            self.mcu.pins.drive(entry.pin, entry.idle ^ int(active))
 
     def close(self) -> None:
         """Cut power and let go of files."""
         self.power_cut()
         self.console.close()
-        self._flash.close()
+        self.flash.close()
 
     def chip(self, name: str) -> Chip:
         """A chip of the board, by its name in the board file."""
-        if name not in self._mcu.chips:
-            raise KeyError(f"device {self.spec.name!r} has no chip {name!r}: it has {sorted(self._mcu.chips)}")
-        return self._mcu.chips[name]
+        if name not in self.mcu.chips:
+            raise KeyError(f"device {self.spec.name!r} has no chip {name!r}: it has {sorted(self.mcu.chips)}")
+        return self.mcu.chips[name]
+
+    def uart(self, number: int) -> UartPeer:
+        """What is at the other end of UART 1 or 2."""
+        return self.mcu.uarts.ports[number].peer
+
+    @property
+    def meter(self) -> Meter | None:
+        """Its power meter; None where nobody asked for one."""
+        return self._core.meter
+
+    @property
+    def terminal(self) -> Terminal | None:
+        """Where a person, or a tool, types; set before power-on."""
+        return self._core.terminal
+
+    @terminal.setter
+    def terminal(self, terminal: Terminal | None) -> None:
+        self._core.terminal = terminal
 
     def collect_stats(self) -> Stats:
         """The counts as of now."""
-        self.stats.flash_erases, self.stats.flash_programs = self._flash.erases, self._flash.programs
+        self.stats.rpc_calls = self._core.calls
+        self.stats.flash_erases, self.stats.flash_programs = self.flash.erases, self.flash.programs
         return self.stats
 
     # Boots
 
-    def _boot(self, cause: int, wake_reason: int = 0, wake_pins: list[int] | None = None) -> None:
+    def _boot(self, reset: Reset) -> None:
         assert self._zygote is not None, "Device.use(zygote) comes first"
-        self._reset_cause, self._wake_reason, self._wake_pins = cause, wake_reason, wake_pins or []
+        self._reset, soft = reset, reset.soft
         self.stats.boots += 1
         self.state = "running"
-        self._wake_on.clear()
-        self._mcu.core_reset()
-        self._storage.boot()
-        vm: VmProcess | None = None
+        if not soft:
+            self._core.reset_time()
+        self._record(trace.BOOT, cause=CAUSES[reset.cause], wake=reset.wake_reason)
+        if self.meter:
+            self.meter.woken(reset.name, reset.by_pin)
+            self.meter.mcu("boot")
+        self._sleeper.reset(soft)
+        self._core.interrupts.reset()
+        if soft:
+            self.mcu.soft_reset()
+        else:
+            self._watchdog.stop()
+            self.mcu.core_reset(from_deep_sleep=reset.from_sleep)
+        self.on_boot(reset.cause)
+        if soft:
+            self.console.printed(b"MPY: soft reboot\n")
+        elif not self._load_app():
+            return
+        self._core.start(self._zygote, self.flash.path, self._heap_bytes, self._handlers, soft)
 
-        def exited(status: int) -> None:
-            self._vm_exited(vm, status)
+    def _load_app(self) -> bool:
+        """The bootloader's part; a soft reset has none."""
+        try:
+            app = self._storage.boot(deep_sleep_wake=self._reset.from_sleep)
+        except PowerLost as lost:
+            self._power_lost(lost)
+            return False
+        if app is None:
+            self.console.say("nothing to boot: the chip resets for ever")
+        return app is not None
 
-        vm = self._vm = self._zygote.spawn(self._flash.path, self._heap_bytes, exited)
-        self.console.attach(vm.console_fd)
-        self._channel = Channel(vm.channel, self._handlers, self._count_call, self._call_failed)
+    def _power_lost(self, lost: PowerLost) -> None:
+        self.console.say(str(lost))
+        self.power_cut()
+        self.on_power_lost()
 
     def _end_vm(self) -> None:
         """Stop the VM, if one runs, and everything that was going on for it."""
-        self._waiter.cancel()
-        self._cancel_timers()
+        if self._panic_timer:
+            self._panic_timer.cancel()
         self._network.close()
-        if self._channel:
-            self._channel.close()
-        if self._vm and self._zygote:
-            self._zygote.kill(self._vm)
-        self.console.detach()
-        self._channel = self._vm = None
-
-    def _cancel_timers(self) -> None:
-        for timer in (self._wake_timer, self._watchdog):
-            if timer:
-                timer.cancel()
-        self._wake_timer = self._watchdog = None
+        self._core.end()
 
     def _restart(self, cause: int) -> None:
         self._end_vm()
-        self._boot(cause)
-
-    def _vm_exited(self, vm: VmProcess | None, status: int) -> None:
-        if vm is None or vm is not self._vm:
-            return  # one we ended ourselves
-        how = f"signal {signal.Signals(os.WTERMSIG(status)).name}" if os.WIFSIGNALED(status) else f"status {status}"
-        self._panic(f"the VM died by itself ({how})")
-
-    def _call_failed(self, reason: str) -> None:
-        self._panic(f"a defect of the emulator, {reason}")
+        self._boot(Reset(cause))
 
     def _panic(self, why: str) -> None:
         """What ends in a panic on the board ends so here: the port reboots after a moment."""
         self._end_vm()
         self.console.say(f"{why}: a panic on the board; restart in {CRASH_RESTART_S} s")
         self.stats.crashes += 1
-        self._wake_timer = self._clock.call_after(CRASH_RESTART_S, lambda: self._boot(HARD_RESET))
+        self._panic_timer = self._clock.call_after(CRASH_RESTART_S, lambda: self._boot(Reset(HARD_RESET)))
 
-    def _count_call(self) -> None:
-        self.stats.rpc_calls += 1
+    # What the hardware tells
 
-    def _reply(self, body: bytes = b"", status: int = 0) -> None:
-        if self._channel:
-            self._channel.reply(body, status)
+    def _wifi_changed(self) -> None:
+        if self.meter:
+            state = "connecting" if self._station.joining else "rx"
+            self.meter.wifi(state if self._station.active else "off")
 
     # Calls
 
-    def _all_handlers(self) -> dict[int, Handler]:
-        own: dict[int, Handler] = {
-            ops.HELLO: self._hello,
-            ops.IDLE: lambda tail: PENDING,
-            ops.SLEEP: self._sleep,
-            ops.RESET: self._reset,
-            ops.DEEPSLEEP: self._deepsleep,
-            ops.LIGHTSLEEP: self._lightsleep,
-            ops.WDT: self._feed,
-        }
-        for part in (self._mcu, self._rtc, self._wake_on, self._network, self._storage):
-            own |= part.handlers()
-        return own
+    def _calls(self) -> dict[int, Handler]:
+        parts = (self.mcu, self.rtc, self._sleeper, self._watchdog, self._network, self._storage)
+        return calls.table(self._core, self.flash, parts, self._hello, self._restart, self._power_lost)
 
-    def _hello(self, tail: bytes) -> bytes:
-        flash = self._flash
-        running = flash.running_app()
-        facts = {
-            "mac": self.spec.mac.hex(),
-            "reset_cause": self._reset_cause,
-            "wake_reason": self._wake_reason,
-            "wake_pins": self._wake_pins,
-            "rtc_us": self._rtc.now_us(),
-            "partitions": [[p.type, p.subtype, p.offset, p.size, p.label, int(p.encrypted)] for p in flash.partitions],
-            "running": running,
-            "boot": running,
-        }
-        return json.dumps(facts).encode()
-
-    def _sleep(self, us: int, tail: bytes) -> bytes | None:
-        self._waiter.wait(_never, self._reply, us / 1e6, self._reply)
-        return PENDING
-
-    def _reset(self, cause: int, tail: bytes) -> bytes | None:
-        self._restart(cause)
-        return PENDING
-
-    def _feed(self, timeout_ms: int, tail: bytes) -> bytes:
-        self._watchdog_ms = timeout_ms or self._watchdog_ms
-        if self._watchdog:
-            self._watchdog.cancel()
-        self._watchdog = self._clock.call_after(self._watchdog_ms / 1000, self._bite)
-        return b""
+    def _hello(self) -> bytes:
+        virtual = self._clock.lockstep is not None
+        took_s = self._reset.boot_s(self._costs)
+        self._core.take(took_s)
+        if self.meter:
+            self._clock.call_after(took_s - self._costs.mount_s if virtual else 0.0, lambda: self._core.draw("active"))
+        return hello.facts(
+            self.flash,
+            virtual,
+            seed=f"{self.spec.seed}:{self.spec.name}:{self.stats.boots}",
+            costs=self._costs,
+            mac=self.spec.mac.hex(),
+            reset_cause=self._reset.cause,
+            wake_reason=self._reset.wake_reason,
+            wake_pins=self._reset.wake_pins,
+            rtc_us=self.rtc.now_us() + self._core.taken_us,
+            uptime_us=self._core.uptime_us(),
+            terminal=self.terminal is not None,
+            runs_main=self.terminal is None or self.terminal.runs_main,
+            psram=self._psram,
+        )
 
     def _bite(self) -> None:
-        self.console.say(f"watchdog: not fed for {self._watchdog_ms} ms")
+        self.console.say(f"watchdog: not fed for {self._watchdog.timeout_ms} ms")
         self.stats.watchdog_resets += 1
         self._restart(WDT_RESET)
 
     # Sleep
 
-    def _deepsleep(self, ms: int, tail: bytes) -> bytes | None:
+    def _fall_asleep(self, ms: int) -> None:
         self._end_vm()
-        self._mcu.core_reset()
+        self._watchdog.stop()
         self.state = "sleeping"
-        if ms >= 0:
-            self._wake_timer = self._clock.call_after(ms / 1000, lambda: self._wake(TIMER_WAKE, []))
-        self._pins_moved()
-        return PENDING
-
-    def _lightsleep(self, ms: int, tail: bytes) -> bytes | None:
-        def woken() -> bytes | None:
-            return None if self._wake_on.met() is None else b""
-
-        self._waiter.wait(woken, self._reply, None if ms < 0 else ms / 1000, self._reply)
-        return PENDING
-
-    def _pins_moved(self) -> None:
-        self._waiter.poke()
-        if self.state == "sleeping":
-            source = self._wake_on.met()
-            if source:
-                self._wake(*source)
+        self._record(trace.SLEEP, ms=ms)
+        if self.meter:
+            self.meter.mcu("deep_sleep")
+            self.meter.asleep()
 
     def _wake(self, reason: int, pins: list[int]) -> None:
-        self._cancel_timers()
         self.stats.wakes += 1
-        self._boot(DEEPSLEEP_RESET, reason, pins)
+        self._boot(Reset(DEEPSLEEP_RESET, reason, tuple(pins)))
 
+    # Pins
 
-def _never() -> bytes | None:
-    return None
+    def _moved(self) -> None:
+        """A pin may have moved by itself: record it, and wake who waits for it."""
+        self.mcu.look()
+        if self.meter:
+            self.meter.look()
+        self._core.waiter.poke()
+        if self.state == "sleeping":
+            self._sleeper.look()
+
+    def _flash_operation(self, kind: str, address: int, size: int) -> None:
+        self._record(trace.FLASH, what=kind, address=address, size=size)
+
+    def _record(self, kind: str, **fields: object) -> None:
+        self._trace.record(self._clock.now_s(), self.spec.name, kind, **fields)

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
+from pave_emulator.air.concentrator import Concentrator
+from pave_emulator.air.lora import LoraAir
+from pave_emulator.air.radio import Radio
 from pave_emulator.air.wifi import WifiAir
-from pave_emulator.chips.chip import Environment, Vector, still_field
-from pave_emulator.clock import Clock, Timer
+from pave_emulator.chips.environment import Environment
+from pave_emulator.clock import FleetClock, Timer
 from pave_emulator.console import Subscriber
 from pave_emulator.device import Device, DeviceSpec
-from pave_emulator.scenario.world import Change
+from pave_emulator.faults import FleetFaults
+from pave_emulator.felt import Felt
+from pave_emulator.scenario.model import ScenarioError
+from pave_emulator.scenario.play import Event, Play
+from pave_emulator.scenario.world import Change, Happening, World
+from pave_emulator.surroundings import Surroundings
+from pave_emulator.trace import TRUTH, Record, Trace
 from pave_emulator.vm.process import ZygoteClient
 
 __all__ = ["Device", "DeviceSpec", "Fleet"]
-
-
-class StreetWorld(Protocol):
-    """What a fleet needs of a world."""
-
-    def sensor(self, place: str) -> Callable[[float], Vector]:
-        """The field at a place as a sensor there measures it: seconds to uT."""
-        ...
-
-    def advance(self, now_s: float) -> list[Change]:
-        """The changes due up to now, in order."""
-        ...
-
-    def next_change_s(self) -> float | None:
-        """When the next change is due."""
-        ...
 
 
 def _raise(what: str) -> None:
@@ -41,73 +34,110 @@ def _raise(what: str) -> None:
 class Fleet:
     """Composition of devices. `world` may be None for devices that lie nowhere.
 
-    World time is the clock's time since `start`. `on_truth` is called for each change of a bay,
-    `on_lost` if the process that runs the VMs ends by itself.
+    World time is the clock's time since `start`, or since `begin_world`. `concentrators` and `gateway_outage` (called
+    with seconds) are what a scenario's outages are done to, where there are any.
     """
 
     def __init__(
         self,
         devices: list[DeviceSpec],
-        world: StreetWorld | None,
+        world: World | None,
         air: WifiAir,
-        clock: Clock,
+        clock: FleetClock,
         log_dir: Path,
         on_truth: Callable[[Change], None] | None = None,
         on_lost: Callable[[str], None] = _raise,
+        traced: Trace | None = None,
+        seed: int = 0,
+        metered: bool = False,
+        lora: LoraAir | None = None,
+        positions_m: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
+        """`on_truth` is called for each change of a bay, `on_lost` if the process that runs the VMs ends by itself.
+
+        `positions_m` (east and north, by device) puts the radios of devices on `lora`.
+        """
         names = [spec.name for spec in devices]
         double = {name for name in names if names.count(name) > 1}
         if double:
             raise ValueError(f"device names must differ: {sorted(double)} appear more than once")
         log_dir.mkdir(parents=True, exist_ok=True)
+        self.clock = clock
+        self.air = air
+        self.lora = lora
+        self.concentrators: list[Concentrator] = []
+        self.gateway_outage: Callable[[float], None] | None = None
+        self.attenuation_db: dict[str, float] = {}
+        """What each device's antenna loses besides what stands over it."""
         self._world = world
-        self._clock = clock
+        self._positions_m = positions_m or {}
+        self._trace = traced or Trace()
         self._on_truth = on_truth
-        self._started_s: float | None = None  # None: world time stands at 0
-        self._truth_timer: Timer | None = None
+        self._time = Felt(clock)
+        self._timer: Timer | None = None
         self._zygote = ZygoteClient(on_lost)
         self._devices = {
-            spec.name: Device(spec, Environment(self._field(spec.place)), air, clock, log_dir) for spec in devices
+            spec.name: Device(
+                replace(spec, order=order, seed=seed),
+                self._environment(spec, seed),
+                air,
+                clock,
+                log_dir,
+                traced,
+                metered,
+            )
+            for order, spec in enumerate(devices)
         }
+        self._surroundings = Surroundings(self._devices.values(), clock)
+        self._play = Play(world, FleetFaults(self)) if world else None
+        if world:
+            world.disturbed.append(self._disturbed)
+            if world.scenario.steps:
+                self._trace.subscribers.append(self._observe)
 
     @property
     def zygote_pid(self) -> int | None:
-        """Process id of the zygote; the VMs are its children."""
+        """Process id of the zygote; the VMs are its descendants."""
         return self._zygote.pid
 
     async def start(self, hold_world: bool = False) -> None:
         """Start the zygote and power every device on; `hold_world` keeps world time at 0 until `begin_world`."""
         await self._zygote.start()
         if not hold_world:
-            self._started_s = self._clock.now_s()
+            self._time.begin()
         for device in self._devices.values():
             device.use(self._zygote)
             device.power_on()
         if not hold_world:
-            self._follow_truth()
+            self._follow()
 
     def begin_world(self) -> None:
         """Let world time run after a `start` that held it."""
-        self._started_s = self._clock.now_s()
-        self._follow_truth()
+        self._time.begin()
+        self._follow()
 
     async def stop(self) -> None:
         """Cut every device's power and end the processes."""
-        if self._truth_timer:
-            self._truth_timer.cancel()
+        if self._timer:
+            self._timer.cancel()
         for device in self._devices.values():
             device.close()
         await self._zygote.stop()
 
     def now_s(self) -> float:
-        """World time: seconds since `start`, or since `begin_world` after a start that held it."""
-        return self._world_s(self._clock.now_s())
+        """World time, s."""
+        return self._time.world_s(self.clock.now_s())
 
     def device(self, name: str) -> Device:
         """A device by name. Raise KeyError with the names there are."""
         if name not in self._devices:
             raise KeyError(f"no device {name!r}: the fleet has {sorted(self._devices)}")
         return self._devices[name]
+
+    @property
+    def devices(self) -> Mapping[str, Device]:
+        """All devices, by name."""
+        return self._devices
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Call `subscriber(device, line)` for every console line of every device."""
@@ -118,21 +148,65 @@ class Fleet:
         """Per device: boots, wakes, rpc_calls, flash_erases, flash_programs, crashes, watchdog_resets."""
         return {name: asdict(device.collect_stats()) for name, device in self._devices.items()}
 
-    def _field(self, place: str | None) -> Callable[[float], Vector]:
-        if self._world is None or place is None:
-            return still_field
-        sensor = self._world.sensor(place)
-        return lambda clock_s: sensor(self._world_s(clock_s))
-
-    def _world_s(self, clock_s: float) -> float:
-        return 0.0 if self._started_s is None else clock_s - self._started_s
-
-    def _follow_truth(self) -> None:
+    def act(self, action: str, arguments: Mapping[str, Any]) -> None:
+        """Do one of `steps.WORLD_ACTIONS` to the world now. Raise ScenarioError."""
         if self._world is None:
+            raise ScenarioError(f"{action}: these devices lie in no world")
+        self._world.act(action, arguments, self.now_s())
+        if self._timer:
+            self._timer.cancel()
+        self._follow()
+
+    # The world
+
+    def _environment(self, spec: DeviceSpec, seed: int) -> Environment:
+        radio = self._radio(spec)
+        chance = f"{seed}:{spec.name}"
+        if self._world is None or spec.place is None:
+            return Environment(radio=radio, seed=chance)
+        return self._time.felt(replace(self._world.environment(spec.place, radio), seed=chance))
+
+    def _radio(self, spec: DeviceSpec) -> Radio | None:
+        if self.lora is None or spec.name not in self._positions_m:
+            return None
+
+        def loss_db(now_s: float) -> float:
+            return self.attenuation_db.get(spec.name, 0.0) + self._parked_db(spec.place, now_s)
+
+        return self.lora.radio(spec.name, (*self._positions_m[spec.name], 0.0), extra_loss_db=loss_db)  # in the road
+
+    def _parked_db(self, place: str | None, now_s: float) -> float:
+        """What a vehicle over the antenna takes."""
+        if self._world is None or place is None or place in self._world.kiosks:
+            return 0.0
+        return self._world.attenuation_db(place, self._time.world_s(now_s))
+
+    def _follow(self) -> None:
+        if self._play is None:
             return
-        for change in self._world.advance(self.now_s()):
-            if self._on_truth:
-                self._on_truth(change)
-        due_s = self._world.next_change_s()
-        if due_s is not None:
-            self._truth_timer = self._clock.call_after(due_s - self.now_s(), self._follow_truth)
+        for event in self._play.advance(self.now_s()):
+            self._happened(event)
+        due_s = self._play.next_s()
+        self._timer = None if due_s is None else self.clock.call_after(due_s - self.now_s(), self._follow)
+
+    def _happened(self, event: Event) -> None:
+        self._trace.add(replace(event.record, t_us=event.record.t_us + self._time.offset_us))
+        if isinstance(event.source, Happening):
+            self._surroundings.happened(event.source)
+        elif isinstance(event.source, Change) and self._on_truth:
+            self._on_truth(event.source)
+
+    def _observe(self, record: Record) -> None:
+        """A device has done something that a step may wait for; truths the play knows itself."""
+        if self._play is None or record.kind == TRUTH:
+            return
+        self._play.observe(replace(record, t_us=record.t_us - self._time.offset_us))
+        due_s = self._play.next_s()
+        if self._timer and due_s is not None:
+            self._timer.cancel()
+            self._timer = self.clock.call_after(due_s - self.now_s(), self._follow)
+
+    def _disturbed(self, bay: str, _world_s: float) -> None:
+        for device in self._devices.values():
+            if device.spec.place == bay:
+                device.mcu.disturbed()

@@ -47,7 +47,10 @@ class Trace:
         """Record what `device` did at `t_s`."""
         if self._hash is None and not self.subscribers:
             return
-        record = Record(round(t_s * 1e6), device, kind, fields)
+        self.add(Record(round(t_s * 1e6), device, kind, fields))
+
+    def add(self, record: Record) -> None:
+        """Record what the world has done."""
         self.records += 1
         if self._hash is not None:
             self._hash.update(record.line().encode() + b"\n")

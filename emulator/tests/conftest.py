@@ -12,11 +12,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # for flash_images: pytest's importlib mode adds nothing
 
 import flash_images
+import virtual_bench
 
 from pave_emulator.air.wifi import WifiAir
-from pave_emulator.clock import WallClock
+from pave_emulator.clock import FleetClock, VirtualClock, WallClock
 from pave_emulator.device import Device, DeviceSpec
 from pave_emulator.fleet import Fleet
+from pave_emulator.virtual_loop import VirtualLoop
 
 LINE_TIMEOUT_S = 5.0
 
@@ -58,6 +60,27 @@ class Bench:
             await self._news.wait()
 
 
+def build(
+    folder: Path,
+    clock: FleetClock,
+    main: str,
+    *,
+    files: dict[str, str] | None = None,
+    world=None,
+    place=None,
+    heap_bytes=None,
+    spec: dict | None = None,
+    seed: int = 0,
+    **image,
+) -> Bench:
+    """A bench, not yet started; keywords as in flash_images.build, `spec` more of DeviceSpec's."""
+    board = image.setdefault("board", flash_images.PRESENCE_BOARD)
+    path = flash_images.build(folder / "dut.bin", {"main.py": main, **(files or {})}, **image)
+    air = WifiAir(clock, connect_s=0.05)
+    device = DeviceSpec("dut", bytes.fromhex("24a160000001"), board, path, place, heap_bytes, **(spec or {}))
+    return Bench(Fleet([device], world, air, clock, folder / "logs", seed=seed), air)
+
+
 BenchMaker = Callable[..., Awaitable[Bench]]
 
 
@@ -69,20 +92,61 @@ async def bench(tmp_path: Path) -> AsyncIterator[BenchMaker]:
     """
     made: list[Fleet] = []
 
-    async def make(
-        main: str, *, files: dict[str, str] | None = None, world=None, place=None, heap_bytes=None, **image
-    ) -> Bench:
-        board = image.setdefault("board", flash_images.PRESENCE_BOARD)
-        path = flash_images.build(tmp_path / "dut.bin", {"main.py": main, **(files or {})}, **image)
-        clock = WallClock()
-        air = WifiAir(clock, connect_s=0.05)
-        spec = DeviceSpec("dut", bytes.fromhex("24a160000001"), board, path, place, heap_bytes)
-        fleet = Fleet([spec], world, air, clock, tmp_path / "logs")
-        made.append(fleet)
-        result = Bench(fleet, air)
-        await fleet.start()
+    async def make(main: str, **keywords) -> Bench:
+        result = build(tmp_path, WallClock(), main, **keywords)
+        made.append(result.fleet)
+        await result.fleet.start()
         return result
 
     yield make
     for fleet in made:
         await fleet.stop()
+
+
+def run_virtual(folder: Path, main: str, scenario: Callable[[Bench], Awaitable[None]], **keywords) -> None:
+    """Boot a device in virtual time, play the scenario, end."""
+
+    async def play() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        made = build(folder, VirtualClock(loop), main, **keywords)
+        try:
+            await made.fleet.start()
+            await scenario(made)
+        finally:
+            await virtual_bench.stop(made.fleet)
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(play())
+
+
+@pytest.fixture(params=["wall", "virtual"])
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., None]:
+    """A runner on both clocks: `either(main, scenario)` boots a device and plays `await scenario(bench)`."""
+
+    def run(main: str, scenario: Callable[[Bench], Awaitable[None]], **keywords) -> None:
+        if request.param == "virtual":
+            run_virtual(tmp_path, main, scenario, **keywords)
+            return
+
+        async def play() -> None:
+            made = build(tmp_path, WallClock(), main, **keywords)
+            try:
+                await made.fleet.start()
+                await scenario(made)
+            finally:
+                await made.fleet.stop()
+
+        asyncio.run(play())
+
+    return run
+
+
+@pytest.fixture
+def virtual(tmp_path: Path) -> Callable[..., None]:
+    """A runner in virtual time: `virtual(main, scenario)`."""
+
+    def run(main: str, scenario: Callable[[Bench], Awaitable[None]], **keywords) -> None:
+        run_virtual(tmp_path, main, scenario, **keywords)
+
+    return run

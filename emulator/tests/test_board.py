@@ -11,7 +11,7 @@ from pave_emulator.chips.lis2mdl import Lis2mdl
 def test_the_presence_board_has_its_magnetometer_and_interrupt_line():
     board = load(flash_images.PRESENCE_BOARD)
     assert board.chips["magnetometer"].pins == {"int": 4}
-    assert (board.buses["i2c0"].sda, board.buses["i2c0"].scl) == (8, 9)
+    assert board.buses["i2c0"].pins == {"scl": 9, "sda": 8}
     assert isinstance(board.build(Environment(still_field))["magnetometer"], Lis2mdl)
 
 

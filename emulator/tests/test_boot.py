@@ -2,6 +2,8 @@
 
 import flash_images
 
+from pave_emulator.device_spec import SHIMS_HEAP_BYTES
+
 PRINT_STATE = """
 import sys, os, machine, time
 print("path", sys.path)
@@ -71,9 +73,9 @@ except MemoryError:
     x = None
     print("kB", n)
 """
-    b = await bench(take, heap_bytes=200 * 1024)
+    b = await bench(take, heap_bytes=SHIMS_HEAP_BYTES + 150 * 1024)
     small_kb = int(await b.line("kB"))
-    assert 80 < small_kb < 200
+    assert 60 < small_kb < 150
 
 
 async def test_a_file_written_is_there_after_a_reset_and_after_a_power_cut(bench):

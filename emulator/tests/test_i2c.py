@@ -2,6 +2,10 @@
 
 import flash_images
 
+from pave_emulator.scenario.model import Scenario
+from pave_emulator.scenario.steps import Step
+from pave_emulator.scenario.world import Bay, World
+
 SCAN = """
 import machine
 i = machine.I2C(0, scl=machine.Pin(9), sda=machine.Pin(8), freq=400000)
@@ -52,23 +56,15 @@ print("low again", machine.Pin(4).value())
 """
 
 
-class Step:
-    """A world of one place whose field jumps at a time."""
-
-    at_s = 0.6
-
-    def sensor(self, place):
-        return lambda now_s: (21.0, 1.0, 43.0) if now_s < self.at_s else (21.0, 1.0, 63.0)
-
-    def advance(self, now_s):
-        return []
-
-    def next_change_s(self):
-        return None
+def jumping_field() -> World:
+    """A world of one place whose field jumps at 0.6 s."""
+    jump = {"bay": "bay", "x_ut": 0.0, "y_ut": 0.0, "z_ut": 20.0}
+    scenario = Scenario("jump", 1, (21.0, 1.0, 43.0), 0.0, steps=(Step("jump", "shift_field", jump, at_s=0.6),))
+    return World(scenario, [Bay("bay", "delivery")])
 
 
 async def test_a_sensor_in_deep_sleep_is_woken_by_the_magnetometer(bench):
-    b = await bench(WAKE_ON_FIELD, world=Step(), place="bay")
+    b = await bench(WAKE_ON_FIELD, world=jumping_field(), place="bay")
     assert await b.line("boot") == "1 0 0"
     assert await b.line("armed") == "0"
     assert await b.line("boot", timeout_s=2) == "4 2 1"

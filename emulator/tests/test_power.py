@@ -92,7 +92,7 @@ except ValueError as e: print("error", e)
     b = await bench(main)
     assert await b.line("wake") == "0 ()"
     assert await b.line("wake") == "2 ()"
-    assert await b.line("wake") == "3 (Pin(6), Pin(7))"
+    assert await b.line("wake") == "3 (6, 7)"
     assert await b.line("error") == "invalid pin"
 
 

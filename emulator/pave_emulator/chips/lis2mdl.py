@@ -3,9 +3,9 @@
 Theory of operation. The sensor samples at the output data rate in continuous mode, once in single mode, not at all in
 idle. The k-th sample lies at start + k * period, whoever looks when. A sample is the environment's field, which carries
 the sensor's noise; it passes the hard-iron offset registers into the outputs, and the threshold comparison takes it
-before or after them (INT_on_DataOFF). A sample is computed only when it can be seen: the last one when somebody
-reads, every one while a comparison may move INT. In between, while all enabled axes are farther from the threshold
-than noise reaches, the environment says until when the field is quiet, and `next_event_s` goes there.
+before or after them (INT_on_DataOFF). A sample is taken only when it can be seen: the last one when somebody reads,
+and the one whose comparison has another outcome, which `lis2mdl_compare` looks for. Whatever changes a register, or
+the world (`disturbed`), makes it look again.
 
 Stored without effect on values, as the environment has neither drift nor magnetised sensors: LPF, set pulses
 (OFF_CANC, Set_FREQ), COMP_TEMP_EN; they count in turn-on time and current. Not modelled, and faulting: SPI,
@@ -23,6 +23,7 @@ from typing import ClassVar
 
 from pave_emulator.chips import lis2mdl_registers as reg
 from pave_emulator.chips.chip import ChipFault, Environment, I2cChip
+from pave_emulator.chips.lis2mdl_compare import FIRST_WINDOW, LAST_WINDOW, Comparison, clamp, measure
 from pave_emulator.chips.lis2mdl_sampling import NEVER_S, SampleTimes
 
 BEYOND = 1 << 62  # an index that no sample has
@@ -55,6 +56,7 @@ class Lis2mdl(I2cChip):
         self._boot_ends_s = 0.0
         self._times = SampleTimes()
         self._quiet_until_s = 0.0
+        self._window = FIRST_WINDOW
         self._sampled_at_s: float | None = None
         self._output = (0, 0, 0)
         self._held: dict[int, tuple[int, int]] = {}  # axis -> (value, byte read first), with BDU
@@ -67,6 +69,7 @@ class Lis2mdl(I2cChip):
     def write(self, data: bytes, now_s: float) -> None:
         """First byte: sub-address, bit 7 for auto-increment (6.1.1); then register contents."""
         self._require_i2c()
+        self._window = FIRST_WINDOW
         self.advance(now_s)
         if not data:
             return
@@ -239,37 +242,29 @@ class Lis2mdl(I2cChip):
         return bool(control & reg.INT_CTRL_IEN) and not (self._active and control & reg.INT_CTRL_IEL)
 
     def _sample(self, at_s: float) -> None:
-        raw = [round(ut / reg.UT_PER_LSB) for ut in self._environment.field_ut(at_s)]
-        if self._registers[reg.CFG_C] & reg.CFG_C_SELF_TEST:
-            raw = [value + reg.SELF_TEST_LSB for value in raw]
-        if any(abs(value) > reg.INT16_MAX for value in raw):
+        raw = measure(self._environment.field_ut(at_s), bool(self._registers[reg.CFG_C] & reg.CFG_C_SELF_TEST))
+        if max(map(abs, raw)) > reg.INT16_MAX:
             self._source |= reg.SOURCE_MROI  # always enabled (8.9)
-        measured = [_clamp(value) for value in raw]
         offsets = struct.unpack("<3h", bytes(self._registers[reg.OFFSET_X_L + i] for i in range(6)))
-        corrected = [_clamp(value - offset) for value, offset in zip(measured, offsets, strict=True)]
-        self._output = (corrected[0], corrected[1], corrected[2])
+        x, y, z = (clamp(clamp(value) - offset) for value, offset in zip(raw, offsets, strict=True))
+        self._output = (x, y, z)
         self._sampled_at_s = at_s
         self._overrun |= self._ready
         self._ready = 0b111
         if self._compares():
-            after_offsets = self._registers[reg.CFG_B] & reg.CFG_B_INT_ON_DATAOFF
-            self._compare(corrected if after_offsets else measured, at_s)
+            self._compare(raw, at_s)
 
-    def _compare(self, values: list[int], at_s: float) -> None:
-        control = self._registers[reg.INT_CTRL]
-        threshold = self._registers[reg.INT_THS_H] << 8 | self._registers[reg.INT_THS_L]
-        source, slack_lsb = 0, reg.INT16_MAX
-        for axis, value in enumerate(values):
-            if not control & 0x80 >> axis:
-                continue
-            if abs(value) > threshold:
-                source |= (0x80 if value > 0 else 0x10) >> axis
-            slack_lsb = min(slack_lsb, abs(abs(value) - threshold) - reg.NOISE_MARGIN_LSB)
+    def _compare(self, raw: list[int], at_s: float) -> None:
+        comparison = Comparison(self._registers)
+        source, _slack = comparison.outcome(raw)
         self._source = source | self._source & reg.SOURCE_MROI
         self._active = bool(source)
-        self._quiet_until_s = 0.0
-        if slack_lsb > 0:
-            self._quiet_until_s = self._environment.field_quiet_until_s(at_s, slack_lsb * reg.UT_PER_LSB)
+        if self._times.periodic:
+            here = self._environment
+            self._quiet_until_s = comparison.same_until_s(
+                self._times, raw, at_s, self._window, here.field_ut, here.field_quiet_until_s
+            )
+            self._window = min(2 * self._window, LAST_WINDOW)
 
     # Pin
 
@@ -301,7 +296,3 @@ class Lis2mdl(I2cChip):
         on_interrupt = config & reg.CFG_C_INT_ON_PIN and self._int_signal()
         on_data = config & reg.CFG_C_DRDY_ON_PIN and self._ready == 0b111
         return int(bool(on_interrupt or on_data))
-
-
-def _clamp(value: int) -> int:
-    return max(-reg.INT16_MAX - 1, min(reg.INT16_MAX, value))

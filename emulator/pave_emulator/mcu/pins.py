@@ -1,165 +1,301 @@
-"""The ESP32-S3 around the VM: pins, I2C buses, and the chips they lead to, kept while the core sleeps or resets."""
+"""The pins of one microcontroller and everything soldered to them: who drives a pin, what a reader sees, who is told.
+
+Theory of operation. A level is decided in this order: our own output (or the peripheral that has taken it, PWM), a chip
+that drives the pin, what the world holds it at (a button, a lid), our pull, a resistor of the board, and else it floats
+and reads 0. Whenever the microcontroller changes an output, the chips that have the pin as an input are told, chip
+selects begin and end SPI transactions, and supply switches switch. Whenever anything may have changed, `on_change` is
+called.
+
+A GPIO has its registers and its pad. `hold` freezes the pad as it is; the registers may go on changing. Held pads of
+RTC pins (GPIO 0 to 21) survive every reset and deep sleep until firmware lets them go; those of digital pins are back
+at their default when the chip wakes up (ESP-IDF, gpio.h, gpio_hold_en). With gpio_deep_sleep_hold every digital pad
+keeps its state during deep sleep, and only then.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from pave_emulator.board import Board, ChipSpec
-from pave_emulator.chips.chip import Chip, ChipFault, Environment, I2cChip
-from pave_emulator.clock import Clock, Timer
-from pave_emulator.vm.channel import Handler, OpError
+from pave_emulator.chips.chip import Chip, ChipFault, SpiChip
+from pave_emulator.clock import Clock
+from pave_emulator.vm.channel import Handler
 from pave_emulator.vm.shims import _emu_ops as ops
 
-OUTPUT_MODES = (3, 7)
-PULL_UP = 2
+OUTPUT, OPEN_DRAIN = 3, 7
+PULL_DOWN, PULL_UP = 1, 2
+RTC_PINS = range(22)  # ESP32-S3 datasheet v2.2, table 2-8
+
+
+@dataclass(frozen=True)
+class Wave:
+    """A square wave: frequency in Hz, share of the time it is high."""
+
+    hz: float
+    duty: float
+
+    def level(self, now_s: float) -> int:
+        """0 or 1 at this instant."""
+        return int(now_s * self.hz % 1.0 < self.duty)
+
+
+@dataclass(frozen=True)
+class Drive:
+    """What a pad is told: mode as in the shim (0 unset), output latch, pull (0 none), a wave instead of the latch."""
+
+    mode: int = 0
+    latch: int = 0
+    pull: int = 0
+    wave: Wave | None = None
 
 
 @dataclass
 class Gpio:
-    """State of one GPIO: mode as in the shim (0 unset), output latch, pull (-1 none)."""
+    """One GPIO: its registers, and what its pad was told when it was held (None: it follows).
 
-    mode: int = 0
-    latch: int = 0
-    pull: int = -1
+    `asleep`: held by gpio_deep_sleep_hold alone.
+    """
+
+    registers: Drive = field(default_factory=Drive)
+    held: Drive | None = None
+    asleep: bool = False
+
+    @property
+    def pad(self) -> Drive:
+        """What the pad does."""
+        return self.held or self.registers
 
 
-class Mcu:
-    """Pins and buses of one device. `on_pin_change` is called when a chip may have moved a pin."""
+class Pins:
+    """Every GPIO of one device."""
 
     def __init__(
         self,
         board: Board,
-        environment: Environment,
+        chips: dict[str, Chip],
         clock: Clock,
         log: Callable[[str], None],
-        on_pin_change: Callable[[], None],
+        on_change: Callable[[], None],
+        on_edge: Callable[[int, int], None],
     ) -> None:
-        self.chips: dict[str, Chip] = board.build(environment)
-        self._board = board
+        """`on_change()` follows every possible change; `on_edge(pin, level)` every real one of a pin in use."""
+        self._chips = chips
         self._clock = clock
         self._log = log
-        self._on_pin_change = on_pin_change
+        self._log = log
+        self._on_change = on_change
+        self._on_edge = on_edge
         self._gpio: dict[int, Gpio] = {}
-        self._buses: dict[int, dict[int, ChipSpec]] = {}
-        self._timer: Timer | None = None
+        self._held_by_world = dict(board.idle_levels())
+        self._pulls = board.pulls
+        self._outputs = _wired(board.chips.values(), lambda spec: spec.pins)
+        self._inputs = _wired(board.chips.values(), lambda spec: spec.inputs)
+        self._pwm_inputs = {spec.pwm: spec.name for spec in board.chips.values() if spec.pwm is not None}
+        self._selects = {spec.select: spec.name for spec in board.chips.values() if spec.select is not None}
+        self._supplies = {spec.supply: spec.name for spec in board.chips.values() if spec.supply is not None}
+        self._watched = dict.fromkeys(sorted(board.watched_pins()))  # in order
+        self._seen: dict[int, int] = {}
+        self._said_floating: set[int] = set()
+        self._deep_sleep_hold = False
 
     def handlers(self) -> dict[int, Handler]:
         """By operation number."""
         return {
-            ops.PIN_MODE: self._pin_mode,
-            ops.PIN_GET: self._pin_get,
-            ops.PIN_SET: self._pin_set,
-            ops.I2C_INIT: self._i2c_init,
-            ops.I2C: self._i2c,
+            ops.PIN_MODE: self._configure,
+            ops.PIN_GET: self._get,
+            ops.PIN_SET: self._set,
+            ops.PIN_TOGGLE: self._toggle,
+            ops.DEEP_SLEEP_HOLD: self._set_deep_sleep_hold,
         }
 
-    def power_on(self) -> None:
-        """Supply applied to the whole board."""
-        self.core_reset()
-        for chip in self.chips.values():
-            chip.power_on(self._clock.now_s())
+    # Resets and sleep
 
     def power_off(self) -> None:
-        """Nothing happens on this board any more."""
-        self.core_reset()
-        if self._timer:
-            self._timer.cancel()
-        self._timer = None
+        """Supply taken away, or every domain reset: nothing is held any more."""
+        self._deep_sleep_hold = False
+        self._let_go({})
 
-    def core_reset(self) -> None:
-        """The microcontroller loses its pins and buses; the chips keep their supply."""
-        self._gpio.clear()
-        self._buses.clear()
+    def reset(self, from_deep_sleep: bool = False) -> None:
+        """The core starts: registers at their defaults, pads held stay."""
+        held = {number: gpio.held for number, gpio in self._gpio.items() if gpio.held and not gpio.asleep}
+        if from_deep_sleep and not self._deep_sleep_hold:
+            held = {number: drive for number, drive in held.items() if number in RTC_PINS}
+        self._let_go({number: Gpio(held=drive) for number, drive in held.items()})
 
-    # Pins
+    def deep_sleep(self, keep_pulls: bool) -> None:
+        """The core sleeps. `keep_pulls`: the RTC peripherals stay on, for ext0."""
+        asleep: dict[int, Gpio] = {}
+        for number, gpio in self._gpio.items():
+            rtc = number in RTC_PINS
+            if gpio.held and rtc:
+                asleep[number] = gpio
+            elif self._deep_sleep_hold and not rtc:
+                asleep[number] = Gpio(held=gpio.pad, asleep=gpio.held is None)
+            elif keep_pulls and rtc and gpio.pad.pull:
+                asleep[number] = Gpio(Drive(pull=gpio.pad.pull))
+        self._let_go(asleep)
 
-    def level(self, pin: int) -> int:
-        """What a reader of this GPIO sees: a chip's output, our own, the pull, else 0."""
-        gpio = self._gpio.get(pin, Gpio())
-        if gpio.mode == 3:
-            return gpio.latch
-        driven = self._driven(pin)
-        if gpio.mode == 7 and not gpio.latch:
-            return 0
+    def _let_go(self, kept: dict[int, Gpio]) -> None:
+        freed = [number for number in self._gpio if number not in kept]
+        self._gpio = kept
+        self._said_floating.clear()
+        for number in freed:
+            self._deliver(number)
+        self._on_change()
+
+    # Levels
+
+    def level(self, number: int) -> int:
+        """What a reader of this GPIO sees."""
+        level = self._level(number)
+        return 0 if level is None else level
+
+    def _level(self, number: int) -> int | None:
+        """None: it floats."""
+        gpio = self._gpio.get(number)
+        pad = gpio.pad if gpio else Drive()
+        if pad.wave:
+            return pad.wave.level(self._clock.now_s())
+        if pad.mode == OUTPUT or (pad.mode == OPEN_DRAIN and not pad.latch):
+            return pad.latch
+        driven = self._driven(number)
         if driven is not None:
             return driven
-        return int(gpio.pull == PULL_UP)
+        if pad.pull:
+            return int(pad.pull == PULL_UP)
+        return self._pulls.get(number)
 
-    def _driven(self, pin: int) -> int | None:
-        for name, spec in self._board.chips.items():
-            for chip_pin, number in spec.pins.items():
-                level = self.chips[name].pin_level(chip_pin) if number == pin else None
-                if level is not None:
-                    return level
-        return None
+    def drive(self, number: int, level: int | None) -> None:
+        """The world holds this pin at a level (None: lets go)."""
+        if level is None:
+            self._held_by_world.pop(number, None)
+        else:
+            self._held_by_world[number] = level
+        self._on_change()
 
-    def _pin_mode(self, pin: int, mode: int, pull: int, tail: bytes) -> bytes:
-        gpio = self._gpio.setdefault(pin, Gpio())
-        gpio.mode = mode or gpio.mode
-        gpio.pull = pull
+    def set_wave(self, number: int, wave: Wave | None, level: int = 0) -> None:
+        """A peripheral drives this pin from now on; None gives it back, at `level`."""
+        gpio = self._gpio.setdefault(number, Gpio())
+        gpio.registers = replace(gpio.registers, mode=OUTPUT, latch=level, wave=wave)
+        self._moved(number)
+
+    def watch(self, number: int) -> None:
+        """Tell `on_edge` of this pin too, whoever moves it."""
+        self._watched[number] = None
+        self._seen[number] = self.level(number)
+
+    def edges(self) -> list[tuple[int, int]]:
+        """The watched pins whose level has changed since they were last looked at, as (pin, level)."""
+        found: list[tuple[int, int]] = []
+        for number in self._watched:
+            level = self.level(number)
+            if self._seen.get(number, 0) != level:
+                found.append((number, level))
+            self._seen[number] = level
+        return found
+
+    def chips_at(self, number: int) -> list[Chip]:
+        """The chips that drive this pin."""
+        return [self._chips[chip] for chip, _pin in self._outputs.get(number, ())]
+
+    def _driven(self, number: int) -> int | None:
+        for chip, pin in self._outputs.get(number, ()):
+            level = self._chips[chip].pin_level(pin)
+            if level is not None:
+                return level
+        return self._held_by_world.get(number)
+
+    # Calls
+
+    def _configure(self, number: int, mode: int, pull: int, hold: int, tail: bytes) -> bytes:
+        gpio = self._gpio.setdefault(number, Gpio())
+        registers = gpio.registers
+        if mode:
+            registers = replace(registers, mode=mode, wave=None)
+        if pull >= 0:
+            registers = replace(registers, pull=pull)
+        gpio.registers = registers
+        if hold >= 0:  # a new hold takes up what was configured meanwhile
+            gpio.held = registers if hold else None
+        self._moved(number)
         return b""
 
-    def _pin_get(self, pin: int, tail: bytes) -> bytes:
-        self.advance()
-        return bytes([self.level(pin)])
-
-    def _pin_set(self, pin: int, level: int, tail: bytes) -> bytes:
-        self._gpio.setdefault(pin, Gpio()).latch = level
-        return b""
-
-    # I2C
-
-    def _i2c_init(self, bus: int, scl: int, sda: int, hz: int, tail: bytes) -> bytes:
-        wired = [known for known in self._board.buses.values() if (known.scl, known.sda) == (scl, sda)]
-        if not wired:
-            known = ", ".join(f"{b.name} scl={b.scl} sda={b.sda}" for b in self._board.buses.values())
-            self._log(f"i2c: nothing is wired to scl={scl} sda={sda}; the board has {known}")
-        elif hz > wired[0].max_hz:
-            self._log(f"i2c: {hz} Hz on {wired[0].name}, which is good for {wired[0].max_hz} Hz")
-        name = wired[0].name if wired else None
-        self._buses[bus] = {spec.address: spec for spec in self._board.chips.values() if spec.bus == name}
-        return b""
-
-    def _i2c(self, bus: int, address: int, directions: int, size: int, tail: bytes) -> bytes:
-        spec = self._buses.get(bus, {}).get(address)
-        if spec is None:
-            if tail or directions != 1:  # an empty write is a probe, as scan() makes
-                self._log(f"i2c: no chip answers at {address:#04x}; on this bus are {self._addresses(bus)}")
-            raise OpError(ops.ENODEV)
-        chip, now_s = self.chips[spec.name], self._clock.now_s()
-        assert isinstance(chip, I2cChip)
-        try:
-            if directions & 1:
-                chip.write(tail, now_s)
-            result = chip.read(size, now_s) if directions & 2 else b""
-        except ChipFault as fault:
-            self._log(f"FAULT {spec.name}: {fault}")
-            raise OpError(ops.ENODEV) from fault
-        self._chips_moved()
-        return result
-
-    def _addresses(self, bus: int) -> str:
-        chips = self._buses.get(bus, {})
-        return ", ".join(f"{address:#04x} ({spec.name})" for address, spec in sorted(chips.items())) or "none"
-
-    # Time
-
-    def advance(self) -> None:
-        """Let every chip do what is due."""
+    def _get(self, number: int, tail: bytes) -> bytes:
         now_s = self._clock.now_s()
-        for chip in self.chips.values():
+        for chip in self.chips_at(number):
             chip.advance(now_s)
+        level = self._level(number)
+        if level is None and number not in self._said_floating:
+            self._said_floating.add(number)
+            self._log(f"GPIO {number} floats: nothing drives it and it has no pull; on a board it reads anything")
+        return bytes([level or 0])
 
-    def _chips_moved(self) -> None:
-        """Look at the pins now, and again when a chip may next move one by itself."""
-        if self._timer:
-            self._timer.cancel()
-        due = [when for chip in self.chips.values() if (when := chip.next_event_s()) is not None]
-        self._timer = self._clock.call_at(min(due), self._tick) if due else None
-        self._on_pin_change()
+    def _set(self, number: int, level: int, tail: bytes) -> bytes:
+        gpio = self._gpio.setdefault(number, Gpio())
+        if gpio.registers.latch != level:
+            gpio.registers = replace(gpio.registers, latch=level)
+            self._moved(number)
+        return b""
 
-    def _tick(self) -> None:
-        self._timer = None
-        self.advance()
-        self._chips_moved()
+    def _toggle(self, number: int, tail: bytes) -> bytes:
+        gpio = self._gpio.setdefault(number, Gpio())
+        return self._set(number, 1 - gpio.registers.latch, tail)
+
+    def _set_deep_sleep_hold(self, on: int, tail: bytes) -> bytes:
+        self._deep_sleep_hold = bool(on)
+        return b""
+
+    def _moved(self, number: int) -> None:
+        if self._gpio[number].pad.mode in (OUTPUT, OPEN_DRAIN):
+            self._deliver(number)
+        self._on_change()
+
+    def _deliver(self, number: int) -> None:
+        """Tell whoever has this pin as an input what its level is now."""
+        level, now_s = self.level(number), self._clock.now_s()
+        if number not in self._seen or self._seen[number] != level:
+            self._seen[number] = level
+            self._on_edge(number, level)
+        for chip, pin in self._inputs.get(number, ()):
+            self._chips[chip].set_input(pin, level, now_s)
+        if number in self._pwm_inputs:
+            self._tell_wave(self._pwm_inputs[number], number, level)
+        if number in self._selects:
+            chip = self._chips[self._selects[number]]
+            assert isinstance(chip, SpiChip)
+            (chip.deselected if level else chip.selected)(now_s)
+        if number in self._supplies:
+            chip = self._chips[self._supplies[number]]
+            if level and chip.state == "off":
+                chip.power_on(now_s)
+            elif not level and chip.state != "off":
+                chip.power_off(now_s)
+
+    def _tell_wave(self, name: str, number: int, level: int) -> None:
+        """A steady level is a wave too."""
+        gpio = self._gpio.get(number)
+        wave = (gpio.pad.wave if gpio else None) or Wave(0.0, float(level))
+        try:
+            self._chips[name].set_pwm(wave.duty, wave.hz, self._clock.now_s())
+        except ChipFault as fault:
+            self._log(f"FAULT {name}: {fault}")
+
+    def _tell(self, name: str, what: Callable[[Chip], None]) -> None:
+        """Let a chip with a supply know; a line has no way to refuse."""
+        chip = self._chips[name]
+        if chip.state == "off":
+            return
+        try:
+            what(chip)
+        except ChipFault as fault:
+            self._log(f"FAULT {name}: {fault}")
+
+
+def _wired(specs, pins_of: Callable[[ChipSpec], dict[str, int]]) -> dict[int, tuple[tuple[str, str], ...]]:
+    """GPIO number -> the chips' pins soldered to it, as (chip, pin)."""
+    found: dict[int, tuple[tuple[str, str], ...]] = {}
+    for spec in specs:
+        for pin, number in pins_of(spec).items():
+            found[number] = (*found.get(number, ()), (spec.name, pin))
+    return found

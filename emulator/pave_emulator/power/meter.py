@@ -19,6 +19,7 @@ from pave_emulator.power.voltage_log import VoltageLog
 
 MHZ = 160  # a build without octal PSRAM (CONFIG_ESP_DEFAULT_CPU_FREQ_MHZ); the other runs at 240
 MHZ_PSRAM = 240
+FULL_CELL_V = 3.6
 FALSE_WAKE = "false wake"
 
 
@@ -69,9 +70,9 @@ class Meter:
         """The ledger as of now."""
         return self.ledger.snapshot(self._clock.now_s())
 
-    def cell_v(self) -> float | None:
-        """Voltage of the battery under its present load; None on mains."""
-        return self.supply.voltage_v(self._clock.now_s()) if self.supply else None
+    def cell_v(self) -> float:
+        """Voltage of the battery under its present load; that of a full cell on a board without one."""
+        return self.supply.voltage_v(self._clock.now_s()) if self.supply else FULL_CELL_V
 
     def woken(self, cause: str, by_pin: bool) -> None:
         """The device is awake from now on, for this cause."""

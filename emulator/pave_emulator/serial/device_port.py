@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pave_emulator.clock import Clock
-from pave_emulator.device import DEEPSLEEP_RESET, PWRON_RESET, SOFT_RESET, WDT_RESET, Device
+from pave_emulator.device import Device
+from pave_emulator.device_spec import DEEPSLEEP_RESET, PWRON_RESET, SOFT_RESET, WDT_RESET
 from pave_emulator.flash.partitions import PartitionError
 from pave_emulator.serial.line import SerialLine
 from pave_emulator.serial.port import Rfc2217Port
@@ -21,7 +22,7 @@ class DevicePort:
         """TCP port 0 takes a free one."""
         self._device = device
         self._terminal = device.terminal = Terminal(clock)
-        chip = CHIPS[device.mcu_name.lower().replace("-", "")]
+        chip = CHIPS[device.board.mcu.lower().replace("-", "")]
         loader = RomLoader(chip, device.flash, device.spec.mac, device.console.say)
         self.line = SerialLine(self, loader, clock)
         self.server = Rfc2217Port(self.line, host, port)

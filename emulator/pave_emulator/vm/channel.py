@@ -1,8 +1,10 @@
-"""The host's end of a VM's channel: requests in, replies out.
+"""The host's end of a VM's channel: calls in, answers out.
 
-Handlers are looked up by operation number. A handler gets the fixed fields and the tail, and returns the reply's
+Handlers are looked up by operation number. A handler gets the fixed fields and the tail, and returns the answer's
 body, or PENDING when it will call `reply` later, or raises OpError with a status. Any other exception is a defect of
-the emulator: the call gets no reply, `on_defect` gets the reason. See `_emu_ops` for the bytes.
+the emulator: the call gets no answer, `on_defect` gets the reason. See `_emu_ops` for the bytes.
+
+At wall clock a call is handled when it comes. In virtual time it waits for its turn (`lockstep`).
 """
 
 from __future__ import annotations
@@ -13,13 +15,14 @@ import struct
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
+from pave_emulator.lockstep import Lockstep
 from pave_emulator.vm.shims import _emu_ops as ops
 
 PENDING: Final = None
 Handler = Callable[..., bytes | None]
-"""(fixed fields..., tail=bytes) -> reply body or PENDING."""
+"""(fixed fields..., tail=bytes) -> answer's body or PENDING."""
 
 
 class OpError(Exception):
@@ -30,73 +33,133 @@ class OpError(Exception):
         self.status = status
 
 
+class Owner(Protocol):
+    """The device at the host's end."""
+
+    def called(self, idle_us: int) -> None:
+        """A call is about to be handled; since the last one the VM has slept so long."""
+
+    def defect(self, reason: str) -> None:
+        """A call could not be handled, through a fault of the emulator."""
+
+    def ended(self) -> None:
+        """The VM has ended by itself."""
+
+    def stuck(self) -> None:
+        """The VM computes and never calls."""
+
+    def times(self) -> tuple[float, int, int]:
+        """When the VM goes on (s of the clock, us since boot), and until when nothing will happen to it (us)."""
+        ...
+
+    def flags(self) -> int:
+        """What the VM should know with every answer: bits of `_emu_ops.FLAG_*`."""
+        ...
+
+
 class Channel:
-    """Frames requests of one VM and dispatches them. `on_call` is called for each, `on_defect` for one that failed."""
+    """Frames the calls of one VM and dispatches them."""
 
     def __init__(
         self,
         sock: socket.socket,
         handlers: Mapping[int, Handler],
-        on_call: Callable[[], None],
-        on_defect: Callable[[str], None],
+        owner: Owner,
+        lockstep: Lockstep | None = None,
+        order: int = 0,
+        now_s: float = 0.0,
     ) -> None:
         self._sock = sock
+        self._fd = sock.fileno()
         self._handlers = handlers
-        self._on_call = on_call
-        self._on_defect = on_defect
-        self._buffer = bytearray()
+        self._owner = owner
+        self._buffer = b""
+        self._sequence = 0
         self._open = True
-        asyncio.get_running_loop().add_reader(sock, self._readable)
+        self._lockstep = lockstep
+        if lockstep:
+            lockstep.join(self, order, now_s)
+        else:
+            asyncio.get_running_loop().add_reader(sock, self._readable)
 
     def reply(self, body: bytes = b"", status: int = 0) -> None:
-        """Answer the outstanding call. A reply to a VM that has gone is dropped."""
+        """Answer the call that is open. An answer to a VM that has gone is dropped."""
         if not self._open:
             return
+        now_s, now_us, quiet_us = self._owner.times()
+        head = struct.pack(
+            ops.REPLY_HEADER, status, self._sequence, self._owner.flags(), len(body), now_us, max(now_us, quiet_us)
+        )
         try:
-            self._sock.sendall(struct.pack(ops.REPLY_HEADER, status, len(body)) + body)
+            self._sock.sendall(head + body)
         except (BrokenPipeError, ConnectionResetError):
-            self.close()
+            pass  # it has ended: taking the next call finds that out
+        if self._lockstep:
+            self._lockstep.answered(self, now_s)
 
     def close(self) -> None:
         """Hear and say nothing more. The socket stays open until the VM has gone: firmware must not see it end."""
-        if self._open:
-            self._open = False
+        if not self._open:
+            return
+        self._open = False
+        if self._lockstep:
+            self._lockstep.leave(self)
+        else:
             asyncio.get_running_loop().remove_reader(self._sock)
 
-    def _readable(self) -> None:
+    # As lockstep sees it
+
+    def fileno(self) -> int:
+        """The socket's descriptor."""
+        return self._fd
+
+    def take(self) -> tuple[int, Callable[[], None]] | None:
+        """Read the call that has come: (microseconds spent, how to act on it); None while a part is missing."""
         try:
-            data = self._sock.recv(65536)
+            data = self._sock.recv(ops.MAX_BODY_BYTES + ops.REQUEST_HEADER_BYTES)
         except (BlockingIOError, InterruptedError):
-            return
+            return None
         except ConnectionResetError:
             data = b""
         if not data:
-            self.close()
-            return
+            return 0, self._owner.ended
         self._buffer += data
-        self._take_request()
+        return self._next()
 
-    def _take_request(self) -> None:
-        """Handle the one request that may be there: the VM waits for its reply before it sends another."""
+    def _next(self) -> tuple[int, Callable[[], None]] | None:
+        """The first call that has come whole. After a Ctrl-C there can be two: the one it broke off and the next."""
         if len(self._buffer) < ops.REQUEST_HEADER_BYTES:
-            return
-        op, size = struct.unpack_from(ops.REQUEST_HEADER, self._buffer)
+            return None
+        op, sequence, size, spent_us, idle_us = struct.unpack_from(ops.REQUEST_HEADER, self._buffer)
         end = ops.REQUEST_HEADER_BYTES + size
         if len(self._buffer) < end:
-            return
-        body = bytes(self._buffer[ops.REQUEST_HEADER_BYTES : end])
-        del self._buffer[:end]
-        self._on_call()
-        self._dispatch(op, body)
+            return None
+        body = self._buffer[ops.REQUEST_HEADER_BYTES : end]
+        self._buffer = self._buffer[end:]
+        return spent_us, lambda: self._act(op, sequence, body, idle_us)
 
-    def _dispatch(self, op: int, body: bytes) -> None:
+    def stuck(self) -> None:
+        """It has not called for long."""
+        self._owner.stuck()
+
+    # Calls
+
+    def _readable(self) -> None:
+        taken = self.take()
+        while taken is not None:
+            taken[1]()
+            taken = self._next() if self._open else None
+
+    def _act(self, op: int, sequence: int, body: bytes, idle_us: int) -> None:
+        self._sequence = sequence
+        self._owner.called(idle_us)
         try:
             result = self._handle(op, body)
         except OpError as error:
             self.reply(status=error.status)
             return
-        except Exception as error:  # without an end the VM would wait for a reply for ever, and nobody would know
-            self._on_defect(_where(op, error))
+        except Exception as error:  # without an end the VM would wait for ever, and nobody would know
+            self._owner.defect(_where(op, error))
             return
         if result is not None:  # PENDING
             self.reply(result)

@@ -9,14 +9,15 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pave_emulator.vm.zygote import MAX_MESSAGE_BYTES
+from pave_emulator.vm.warm import MAX_MESSAGE_BYTES
 
-SHIMS_DIR = Path(__file__).parent / "shims"
-BOOT_SCRIPT = SHIMS_DIR / "_emu_boot.py"
 STOP_TIMEOUT_S = 5.0
+LOOK_S = 0.002
+GO = b"G"  # what a VM waits for before it begins
 
 
 class VmProcess:
@@ -41,9 +42,9 @@ class ZygoteClient:
         self._on_lost = on_lost
         self._ids = itertools.count(1)
         self._running: dict[int, VmProcess] = {}
+        self._interrupts: dict[int, Callable[[bool], None]] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
-        self._idle = asyncio.Event()
 
     @property
     def pid(self) -> int | None:
@@ -65,19 +66,24 @@ class ZygoteClient:
         self._channel = ours
         asyncio.get_running_loop().add_reader(ours, self._read_notices)
 
-    def spawn(self, image_path: Path, heap_bytes: int, on_exit: Callable[[int], None]) -> VmProcess:
-        """Boot a VM on a flash image with a heap of `heap_bytes`."""
+    def spawn(
+        self, image_path: Path, heap_bytes: int, on_exit: Callable[[int], None], keyboard: int | None = None
+    ) -> VmProcess:
+        """Boot a VM on a flash image with a heap of `heap_bytes`; `keyboard` is its input, closed here."""
         host_end, vm_end = socket.socketpair()
-        console_read, console_write = os.pipe()
         host_end.setblocking(False)
+        console_read, output = os.pipe()
         os.set_blocking(console_read, False)
+        if keyboard is None:
+            keyboard = os.open(os.devnull, os.O_RDONLY)
         process = VmProcess(next(self._ids), host_end, console_read, on_exit)
-        heap = f"heapsize={heap_bytes}"
-        argv = ["micropython", "-X", heap, str(BOOT_SCRIPT), "{fd}", str(image_path.absolute())]
         self._running[process.vm_id] = process
-        self._send({"spawn": process.vm_id, "argv": argv}, [vm_end.fileno(), console_write])
+        message: dict[str, object] = {"spawn": process.vm_id, "heap": heap_bytes, "image": str(image_path.absolute())}
+        self._send(message, [vm_end.fileno(), output, keyboard])
+        host_end.send(GO)
         vm_end.close()
-        os.close(console_write)
+        os.close(keyboard)
+        os.close(output)
         return process
 
     def kill(self, process: VmProcess) -> None:
@@ -85,15 +91,21 @@ class ZygoteClient:
         if process.vm_id in self._running:
             self._send({"kill": process.vm_id}, [])
 
+    def interrupt(self, process: VmProcess, answered: Callable[[bool], None]) -> None:
+        """Ctrl-C: KeyboardInterrupt in what the VM runs. `answered` is told whether it ran anything that takes it."""
+        if process.vm_id in self._running:
+            self._interrupts[process.vm_id] = answered
+            self._send({"interrupt": process.vm_id}, [])
+
     async def stop(self) -> None:
         """End every VM and the zygote; return when the processes are gone."""
         if self._channel is None or self._process is None:
             return
         for process in list(self._running.values()):
             self.kill(process)
-        while self._running:
-            self._idle.clear()
-            await asyncio.wait_for(self._idle.wait(), STOP_TIMEOUT_S)
+        give_up_s = time.monotonic() + STOP_TIMEOUT_S
+        while self._running and time.monotonic() < give_up_s:
+            await asyncio.to_thread(time.sleep, LOOK_S)  # processes end in wall time, whatever the loop's
         asyncio.get_running_loop().remove_reader(self._channel)
         self._channel.close()
         await asyncio.to_thread(self._process.wait, STOP_TIMEOUT_S)
@@ -123,12 +135,14 @@ class ZygoteClient:
                 self._lost()
                 return
             notice = json.loads(data)
-            self._exited(notice["exit"], notice["status"])
+            if "exit" in notice:
+                self._exited(notice["exit"], notice["status"])
+            elif answered := self._interrupts.pop(notice["interrupted"], None):
+                answered(notice["caught"])
 
     def _exited(self, vm_id: int, status: int) -> None:
         process = self._running.pop(vm_id)
-        if not self._running:
-            self._idle.set()
+        self._interrupts.pop(vm_id, None)
         process.on_exit(status)
         process.channel.close()
 

@@ -17,13 +17,13 @@ class Waiter:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._check: Callable[[], bytes | None] | None = None
-        self._answer: Callable[[bytes], None] | None = None
+        self._answer: Callable[..., None] | None = None
         self._timer: Timer | None = None
 
     def wait(
         self,
         check: Callable[[], bytes | None],
-        answer: Callable[[bytes], None],
+        answer: Callable[..., None],
         timeout_s: float | None,
         expired: Callable[[], None],
     ) -> None:
@@ -39,6 +39,20 @@ class Waiter:
         self._check, self._answer = check, answer
         if timeout_s is not None:
             self._timer = self._clock.call_after(timeout_s, lambda: self._expire(expired))
+
+    @property
+    def waiting(self) -> bool:
+        """True while a call of the VM is open."""
+        return self._check is not None
+
+    def interrupt(self, status: int) -> bool:
+        """Answer before the time, for an interrupt to be served; False when nothing is waited for."""
+        if self._answer is None:
+            return False
+        answer = self._answer
+        self.cancel()
+        answer(b"", status)
+        return True
 
     def poke(self) -> None:
         """Something has happened: see whether it was what the VM waits for."""

@@ -1,21 +1,22 @@
-"""A small process with the MicroPython VM loaded, which forks one child per boot: a boot costs a fork, not a start.
+"""Processes that stand ready to be a device: a boot costs a fork of a MicroPython VM that has loaded its shims.
 
-Theory of operation. `python -m pave_emulator.vm.zygote FD` serves the SOCK_SEQPACKET socket FD. Requests and notices
-are JSON datagrams:
+Theory of operation. `python -m pave_emulator.vm.zygote FD PID` serves the SOCK_SEQPACKET socket FD. Requests and
+notices are JSON datagrams:
 
-    {"spawn": id, "argv": [...]}   with two descriptors: the VM's channel, its console (stdout and stderr)
-    {"kill": id}                   SIGKILL, if it still runs
-    <- {"exit": id, "status": s}   once per spawn; s as in waitpid
+    {"spawn": id, "heap": bytes, "image": path}   with descriptors: the VM's channel, its console, its input
+    {"kill": id}                                  SIGKILL, if it still runs
+    {"interrupt": id}                             SIGINT, which is Ctrl-C on the console, if the VM catches it now
+    <- {"interrupted": id, "caught": bool}        the answer to it, while the VM runs
+    <- {"exit": id, "status": s}                  once per spawn; s as in waitpid
 
-In argv, "{fd}" stands for the channel's number. Nothing may outlive the host, not even after SIGKILL: the kernel
-kills the zygote when its parent goes and each child when the zygote goes (PR_SET_PDEATHSIG); the end of the channel
-ends the zygote too.
+For each heap size there is one warm process (`vm.warm`): it has run `_emu_boot.py` as far as the first byte of its
+channel. Asked for a boot it clones itself, as a child of this process. Nothing may outlive the host, not even after
+SIGKILL: the kernel kills the zygote when its parent goes and each child when the zygote goes (PR_SET_PDEATHSIG); the
+end of the channel ends the zygote too.
 """
 
 from __future__ import annotations
 
-import array
-import ctypes
 import gc
 import json
 import os
@@ -23,18 +24,11 @@ import select
 import signal
 import socket
 import sys
+from pathlib import Path
 
-MAX_MESSAGE_BYTES = 16384
-PR_SET_PDEATHSIG = 1
+from pave_emulator.vm.warm import MAX_MESSAGE_BYTES, Warm, die_with_parent, run_cold
 
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def die_with_parent(parent_pid: int) -> None:
-    """Have the kernel kill this process when its parent ends; end now if it has ended already."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent_pid:
-        os._exit(1)
+DESCRIPTORS = 3
 
 
 class Zygote:
@@ -43,12 +37,12 @@ class Zygote:
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
         self._ids_by_pid: dict[int, int] = {}
+        self._warm: dict[int, Warm] = {}
         self._wake_read, wake_write = os.pipe()
         os.set_blocking(wake_write, False)
         os.set_blocking(self._wake_read, False)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        self._wake_write = wake_write
 
     def run(self) -> None:
         """Serve until the host closes the channel, then take every child along."""
@@ -65,49 +59,48 @@ class Zygote:
             self._reap()
 
     def _serve_one(self) -> bool:
-        message, fds, _flags, _address = socket.recv_fds(self._channel, MAX_MESSAGE_BYTES, 2)
+        message, fds, _flags, _address = socket.recv_fds(self._channel, MAX_MESSAGE_BYTES, DESCRIPTORS)
         if not message:
             return False
         request = json.loads(message)
         if "spawn" in request:
-            self._spawn(request["spawn"], request["argv"], fds)
+            self._spawn(request["spawn"], request["heap"], request["image"], list(fds))
+        elif "kill" in request:
+            self._signal(request["kill"], signal.SIGKILL)
         else:
-            self._kill(request["kill"])
+            self._interrupt(request["interrupt"])
         return True
 
-    def _spawn(self, vm_id: int, argv: list[str], fds: array.array | list[int]) -> None:
-        channel_fd, console_fd = fds
-        zygote_pid = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                self._become_vm(argv, channel_fd, console_fd, zygote_pid)
-            finally:
-                os._exit(127)
+    def _spawn(self, vm_id: int, heap_bytes: int, image: str, fds: list[int]) -> None:
+        if os.environ.get("PAVE_MICROPYTHON"):
+            pid = run_cold(heap_bytes, fds)
+        else:
+            if heap_bytes not in self._warm:
+                self._warm[heap_bytes] = Warm(heap_bytes)
+            pid = self._warm[heap_bytes].clone(image, fds)
         self._ids_by_pid[pid] = vm_id
-        os.close(channel_fd)
-        os.close(console_fd)
-
-    def _become_vm(self, argv: list[str], channel_fd: int, console_fd: int, zygote_pid: int) -> None:
-        die_with_parent(zygote_pid)
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.dup2(console_fd, 1)
-        os.dup2(console_fd, 2)
-        for fd in (console_fd, self._channel.fileno(), self._wake_read, self._wake_write):
+        for fd in fds:
             os.close(fd)
-        os.set_inheritable(channel_fd, True)
-        run_micropython([word.replace("{fd}", str(channel_fd)) for word in argv])
 
-    def _kill(self, vm_id: int) -> None:
+    def _interrupt(self, vm_id: int) -> None:
+        """A VM that reads a line at its prompt does not catch SIGINT, and would end."""
         for pid, known in self._ids_by_pid.items():
             if known == vm_id:
-                os.kill(pid, signal.SIGKILL)
+                caught = _catches(pid, signal.SIGINT)
+                if caught:
+                    os.kill(pid, signal.SIGINT)
+                self._channel.send(json.dumps({"interrupted": vm_id, "caught": caught}).encode())
+
+    def _signal(self, vm_id: int, number: signal.Signals) -> None:
+        for pid, known in self._ids_by_pid.items():
+            if known == vm_id:
+                os.kill(pid, number)
 
     def _kill_all(self) -> None:
-        for pid in self._ids_by_pid:
+        pids = [*self._ids_by_pid, *(warm.pid for warm in self._warm.values())]
+        for pid in pids:
             os.kill(pid, signal.SIGKILL)
-        for pid in self._ids_by_pid:
+        for pid in pids:
             os.waitpid(pid, 0)
 
     def _reap(self) -> None:
@@ -115,18 +108,18 @@ class Zygote:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
+            if pid not in self._ids_by_pid:
+                raise SystemExit("a warm process has ended: no device can boot any more")
             notice = {"exit": self._ids_by_pid.pop(pid), "status": status}
             self._channel.send(json.dumps(notice).encode())
 
 
-def run_micropython(argv: list[str]) -> None:
-    """Be MicroPython from here on: the loaded one, or the binary that $PAVE_MICROPYTHON names."""
-    binary = os.environ.get("PAVE_MICROPYTHON")
-    if binary:
-        os.execv(binary, [binary, *argv[1:]])
-    import micropython_run  # type: ignore[import-not-found]
-
-    os._exit(micropython_run.run_main(argv) & 0xFF)
+def _catches(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal (proc(5), status, SigCgt)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("SigCgt:"):
+            return bool(int(line.split()[1], 16) >> number - 1 & 1)
+    return False
 
 
 def main() -> None:

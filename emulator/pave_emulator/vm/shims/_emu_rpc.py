@@ -1,55 +1,172 @@
-"""The VM's end of the channel to the host, and the VM's notion of now.
+"""The VM's end of the channel to the host, the VM's notion of now, and the interrupts that come with answers.
 
-`now_us` is the seam for another clock: with a virtual one it asks the host instead of the operating system.
+At wall clock, now is the operating system's. In virtual time it is a number that only grows by what things cost: each
+answer sets it, each reading of the clock, byte of flash and block of a cipher adds to it. Until `_quiet_us` the host
+has nothing to say, so a sleep that ends before it is an addition.
 """
 
 import struct
+import sys
 
 import _emu_ops as ops
+import micropython
 import uos
 import utime
 
 HOST_LOST_GRACE_MS = 2000
+LOOK_EVERY_US = 1000  # at wall clock, while interrupts are armed
+SCHEDULER_DEPTH = 8  # MICROPY_SCHEDULER_DEPTH of the port
+
+# Asking for the time is the emulator's own need, and fetching interrupts too: what is charged must not depend on them.
+_UNCHARGED = (ops.SYNC, ops.EVENTS)
 
 _channel = None
+_sequence = 0
+_busy = False  # in a call; still set at the next one when Ctrl-C has broken it off
+virtual = False
 _boot_us = 0
 _rtc_at_boot_us = 0
+_now_us = 0
+_answered_us = 0
+_quiet_us = 0
+_looked_us = 0
+_clock_read_us = 0
+_call_us = 0
+_idle_us = 0
+_code_ns_per_byte = 0
+_allocated = 0
+flags = 0
+_scheduled = []
+_running_scheduled = False
+disabled = False  # machine.disable_irq
+_on_event = {}
 
 
-def open_channel(fd):
-    """Use the socket `fd` (one end of a pair) from now on."""
-    global _channel, _boot_us
+def open_channel(fd, warm):
+    """Use the socket `fd` (one end of a pair) from now on; return when the host says so.
+
+    A warm process says that it is ready; its clones wake up in the middle of the read.
+    """
+    global _channel
     _channel = open(fd, "r+b")
-    _boot_us = utime.ticks_us()
+    if warm:
+        _channel.write(b"R")
+    _channel.read(1)
+
+
+def begin(hello):
+    """Take up the host's facts about this boot."""
+    global virtual, _boot_us, _clock_read_us, _call_us, _code_ns_per_byte, _allocated
+    _boot_us = utime.ticks_us() - hello["uptime_us"]
+    virtual = hello["virtual"]
+    _clock_read_us = hello["costs"]["clock_read_us"]
+    _call_us = hello["costs"]["call_us"]
+    _code_ns_per_byte = hello["costs"]["code_ns_per_byte"]
+    _allocated = micropython.mem_total()
+    set_rtc_us(hello["rtc_us"])
+
+
+def on_event(kind, function):
+    """Call function(number, value) for each interrupt of this kind."""
+    _on_event[kind] = function
+
+
+# Calls
 
 
 def call(op, fields=(), tail=b""):
-    """Make one call; return the body of the reply. Raise OSError with the status the host gave."""
+    """Make one call; return the body of the answer, None if it was interrupted.
+
+    Raises:
+        OSError: with the status the host gave.
+    """
+    if virtual:
+        _charge_code()
     body = struct.pack(ops.TABLE[op][1], *fields)
-    size = len(body) + len(tail)
-    if size > ops.MAX_BODY_BYTES:
+    if len(body) + len(tail) > ops.MAX_BODY_BYTES:
         raise OSError(ops.EINVAL)
-    status, reply = _exchange(struct.pack(ops.REQUEST_HEADER, op, size) + body + tail)
+    status, answer = _exchange(op, body + tail)
+    if op != ops.EVENTS:
+        if flags & ops.FLAG_EVENTS:
+            _serve_events()
+        if _scheduled:
+            run_scheduled()
+    if status == ops.INTERRUPTED:
+        return None
     if status:
         _raise(status)
-    return reply
-
-
-def _exchange(request):
-    try:
-        _channel.write(request)
-        header = _channel.read(ops.REPLY_HEADER_BYTES)
-    except OSError:
-        header = b""
-    if not header or len(header) < ops.REPLY_HEADER_BYTES:
-        _die_with_host()
-    status, size = struct.unpack(ops.REPLY_HEADER, header)
-    return status, _channel.read(size) if size else b""
+    return answer
 
 
 def ask(op, fields=(), tail=b""):
-    """Make one call; return the fixed fields of the reply as a tuple."""
+    """Make one call; return the fixed fields of the answer as a tuple."""
     return struct.unpack_from(ops.TABLE[op][2], call(op, fields, tail))
+
+
+def wait(op, fields, timeout_us, tail=b"", interrupted=None):
+    """Make a call that waits, again after each interrupt; `fields(left_us)`, -1 for ever. None when the time is up.
+
+    `interrupted()` is asked after each interrupt: true ends the wait, with an empty answer.
+    """
+    end_us = None if timeout_us < 0 else now_us() + timeout_us
+    left_us = timeout_us
+    while True:
+        answer = call(op, fields(left_us), tail)
+        if answer is not None:
+            return answer
+        if interrupted and interrupted():
+            return b""
+        if end_us is not None:
+            left_us = max(0, end_us - now_us())
+
+
+def _exchange(op, body):
+    global _sequence, _busy, flags, _now_us, _answered_us, _quiet_us, _idle_us, _allocated
+    if _busy:
+        _resynchronise()
+    _busy = True
+    _sequence = _sequence + 1 & 0xFF
+    spent_us = 0
+    if virtual:
+        spent_us = _now_us - _answered_us
+        if op not in _UNCHARGED:
+            spent_us += _call_us
+    try:
+        _channel.write(struct.pack(ops.REQUEST_HEADER, op, _sequence, len(body), spent_us, _idle_us) + body)
+    except OSError:
+        _die_with_host()
+    _idle_us = 0
+    while True:
+        status, sequence, flags, size, now, quiet = struct.unpack(ops.REPLY_HEADER, _read(ops.REPLY_HEADER_BYTES))
+        answer = _read(size) if size else b""
+        if sequence == _sequence:
+            break  # else the answer to a call that Ctrl-C has broken off
+    _busy = False
+    _now_us = _answered_us = now
+    _quiet_us = quiet
+    _allocated = micropython.mem_total()  # what the call itself has allocated is the emulator's
+    return status, answer
+
+
+def _resynchronise():
+    """Ctrl-C can strike in the middle of an answer. Have the host send a mark, and drop everything before it."""
+    global _sequence
+    _sequence = _sequence + 1 & 0xFF
+    mark = b"\xa5resync\x5a" + bytes([_sequence])
+    _channel.write(struct.pack(ops.REQUEST_HEADER, ops.ECHO, _sequence, len(mark), 0, 0) + mark)
+    seen = b""
+    while seen != mark:
+        seen = (seen + _read(1))[-len(mark) :]
+
+
+def _read(size):
+    try:
+        data = _channel.read(size)
+    except OSError:
+        data = b""
+    if not data or len(data) < size:
+        _die_with_host()
+    return data
 
 
 def _raise(status):
@@ -64,9 +181,89 @@ def _die_with_host():
     uos.system("kill -9 $PPID")
 
 
+# Interrupts
+
+
+def _serve_events():
+    global _allocated
+    events = call(ops.EVENTS)
+    for at in range(0, len(events), 6):
+        kind, number, value = struct.unpack_from("<BBi", events, at)
+        _on_event[kind](number, value)
+    _allocated = micropython.mem_total()  # on the chip this is the interrupt's hardware
+
+
+def schedule(function, argument):
+    """Run function(argument) soon, as an interrupt of the port does; lost when the queue is full, as there.
+
+    Not by micropython.schedule: that could run it between a call and its answer, and it may make calls itself.
+    """
+    if len(_scheduled) < SCHEDULER_DEPTH:
+        _scheduled.append((function, argument))
+
+
+def run_scheduled():
+    """Run what is scheduled, unless interrupts are disabled or something scheduled is running."""
+    global _running_scheduled
+    if disabled or _running_scheduled:
+        return
+    _running_scheduled = True
+    while _scheduled:
+        function, argument = _scheduled.pop(0)
+        try:
+            function(argument)
+        except BaseException as error:
+            sys.print_exception(error)
+    _running_scheduled = False
+
+
+# Time
+
+
+def _charge_code():
+    """Charge for the code that has run since the last time, by the bytes it has allocated."""
+    global _now_us, _allocated
+    total = micropython.mem_total()
+    _now_us += (total - _allocated & 0xFFFFFFFF) * _code_ns_per_byte // 1000
+    _allocated = total
+
+
+def spend(us):
+    """Something has taken `us` microseconds of the chip's time."""
+    global _now_us
+    _now_us += us
+
+
 def now_us():
     """Microseconds since this boot (the ESP32's esp_timer starts again at every wake-up)."""
-    return utime.ticks_us() - _boot_us
+    global _now_us, _looked_us
+    if virtual:
+        _charge_code()
+        _now_us += _clock_read_us
+        if _now_us >= _quiet_us:
+            call(ops.SYNC)
+        return _now_us
+    now = utime.ticks_us() - _boot_us
+    if flags & ops.FLAG_ARMED and now - _looked_us > LOOK_EVERY_US:
+        _looked_us = now
+        call(ops.SYNC)
+    return now
+
+
+def pass_quietly(us):
+    """Let time go by if nothing can happen meanwhile; False if the host must be asked."""
+    global _now_us, _idle_us
+    if not virtual or _now_us + _call_us + us >= _quiet_us:
+        return False
+    _now_us += _call_us + us
+    _idle_us += us
+    return True
+
+
+def sleep_us(us):
+    """Sleep; interrupts are served meanwhile."""
+    if us > 0 and not pass_quietly(us):
+        wait(ops.SLEEP, lambda left_us: (left_us,), us)
 
 
 def set_rtc_us(rtc_us):

@@ -1,12 +1,17 @@
-"""`esp32`: partitions of the flash image, NVS, wake-up pins.
+"""`esp32`: partitions of the flash image, NVS, wake-up pins, pulse counters, what the chip knows of itself.
 
 Blocks are read straight from the image file; erasing and programming are calls to the host, which counts them and
 enforces what NOR flash can do.
 """
 
+import gc
+
 import _emu_ops as ops
+import _emu_pin
 import _emu_rpc as rpc
-import machine
+import _emu_wake as wake_sources
+import uctypes
+from _emu_pcnt import PCNT  # noqa: F401
 
 WAKEUP_ALL_LOW = False  # the port's name on every chip; with ext1 the ESP32-S3 wakes when any of the pins is low
 WAKEUP_ANY_HIGH = True
@@ -14,17 +19,35 @@ WAKEUP_ANY_HIGH = True
 _SECTOR_BYTES = 4096
 _ESP_ERR_INVALID_ARG = -0x102
 _ESP_ERR_INVALID_SIZE = -0x104
-_RTC_GPIO_MAX = 21  # ESP32-S3: GPIO 0 to 21 are RTC-capable
+HEAP_DATA = 4  # MALLOC_CAP_8BIT
+HEAP_EXEC = 1  # MALLOC_CAP_EXEC
+
+_NOT_MODELLED = ("RMT", "ULP", "idf_task_info", "wake_on_touch", "wake_on_ulp")
 
 _image = None
+_map = None
+_read_us_per_kb = 0
+
+
+def _open_image(path, mapped_at, size):
+    """Read the flash from now on: from memory where the file is mapped, from the file where it is not or has grown."""
+    global _image, _map, _read_us_per_kb
+    _image = open(path, "rb")
+    _map = memoryview(uctypes.bytearray_at(mapped_at, size)) if mapped_at else b""
+    _read_us_per_kb = rpc.hello["costs"]["read_us_per_kb"]
 
 
 def _read(address, buf):
     """Fill `buf` from the image; what lies beyond the end of a short file is erased flash."""
+    size = len(buf)
+    rpc.spend(size * _read_us_per_kb >> 10)
+    if address + size <= len(_map):
+        buf[:] = _map[address : address + size]
+        return
     _image.seek(address)
     got = _image.readinto(buf) or 0
-    if got < len(buf):
-        buf[got:] = b"\xff" * (len(buf) - got)
+    if got < size:
+        buf[got:] = b"\xff" * (size - got)
 
 
 class Partition:
@@ -34,7 +57,7 @@ class Partition:
     TYPE_DATA = 1
 
     def __init__(self, id, block_size=_SECTOR_BYTES):
-        self._info = _by_role(id) if isinstance(id, int) else _by_label(id)
+        self._info = _by_label(_label_of_role(id) if isinstance(id, int) else id)
         self._block_bytes = block_size
 
     @staticmethod
@@ -85,15 +108,27 @@ class Partition:
             self._erase(argument * _SECTOR_BYTES, _SECTOR_BYTES)
         return 0 if 1 <= command <= 6 else None
 
+    def set_boot(self):
+        rpc.call(ops.OTA_SET_BOOT, (), self._info[4].encode())
+
+    def get_next_update(self):
+        return Partition(rpc.call(ops.OTA_NEXT_UPDATE, (), self._info[4].encode()).decode())
+
+    @classmethod
+    def mark_app_valid_cancel_rollback(cls):
+        rpc.call(ops.OTA_MARK_VALID)
+
 
 def _esp_error(code):
     raise OSError(code, ops.ESP_ERRORS[code])
 
 
-def _by_role(role):
-    if role not in (Partition.BOOT, Partition.RUNNING):
-        raise ValueError
-    return _by_label(rpc.hello["running" if role == Partition.RUNNING else "boot"])
+def _label_of_role(role):
+    if role == Partition.RUNNING:
+        return rpc.hello["running"]
+    if role == Partition.BOOT:
+        return rpc.call(ops.OTA_BOOT_PARTITION).decode()
+    raise ValueError
 
 
 def _by_label(label):
@@ -130,19 +165,62 @@ class NVS:
         rpc.call(ops.NVS_COMMIT, (self._handle,))
 
 
+# Wake-up pins
+
+
+def wake_on_ext0(pin=-1, level=None):
+    if pin is None:
+        pin = -1
+    elif pin == -1:
+        pin = wake_sources.ext0_pin
+    else:
+        pin = _wake_pin(pin)
+    level = wake_sources.ext0_level if level is None else level
+    wake_sources.set_ext0(pin, level, wake_sources.SLEEP | wake_sources.DEEPSLEEP)
+
+
+def wake_on_ext1(pins=None, level=None):
+    mask = wake_sources.ext1_pins if pins is None else _mask(pins, _wake_pin)
+    wake_sources.set_ext1(mask, wake_sources.ext1_level if level is None else level)
+
+
+def wake_on_gpio(pins=None, level=None):
+    mask = wake_sources.gpio_pins if pins is None else _mask(pins, _emu_pin.number_of)
+    wake_sources.set_gpio(mask, wake_sources.gpio_level if level is None else level)
+
+
+def gpio_deep_sleep_hold(enable):
+    rpc.call(ops.DEEP_SLEEP_HOLD, (1 if enable else 0,))
+
+
 def _wake_pin(pin):
-    number = machine._pin_number(pin)
-    if number > _RTC_GPIO_MAX:
+    number = _emu_pin.number_of(pin)
+    if number > wake_sources.RTC_GPIO_MAX:
         raise ValueError("invalid pin")
     return number
 
 
-def wake_on_ext0(pin=None, level=False):
-    rpc.call(ops.WAKE_EXT0, (-1 if pin is None else _wake_pin(pin), int(bool(level))))
-
-
-def wake_on_ext1(pins=(), level=False):
+def _mask(pins, number_of):
     mask = 0
-    for pin in pins or ():
-        mask |= 1 << _wake_pin(pin)
-    rpc.call(ops.WAKE_EXT1, (mask, int(bool(level))))
+    for pin in pins:
+        mask |= 1 << number_of(pin)
+    return mask
+
+
+# The chip
+
+
+def mcu_temperature():
+    return rpc.ask(ops.TEMPERATURE)[0]
+
+
+def idf_heap_info(capabilities):
+    """One region, the one that MicroPython's heap is in; ESP-IDF's others are not modelled."""
+    free = gc.mem_free()
+    return [(free + gc.mem_alloc(), free, free, free)] if capabilities == HEAP_DATA else []
+
+
+def __getattr__(name):
+    if name in _NOT_MODELLED:
+        raise RuntimeError(f"esp32.{name} is not modelled by the emulator")
+    raise AttributeError(f"'module' object has no attribute '{name}'")

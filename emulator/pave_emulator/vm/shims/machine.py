@@ -1,7 +1,19 @@
-"""`machine` of an ESP32-S3: pins, I2C, RTC, watchdog, sleep and reset, each a call to the host."""
+"""`machine` of an ESP32-S3, gathered from its parts; the functions of modmachine.c are here.
+
+What the port has and the emulator does not model raises RuntimeError with its name.
+"""
 
 import _emu_ops as ops
 import _emu_rpc as rpc
+import _emu_wake as wake_sources
+from _emu_adc import ADC  # noqa: F401
+from _emu_bus import I2C, SPI, SoftI2C, SoftSPI  # noqa: F401
+from _emu_pin import Pin, Signal, number_of, time_pulse_us  # noqa: F401
+from _emu_pwm import PWM  # noqa: F401
+from _emu_timer import RTC, WDT, Timer  # noqa: F401
+from _emu_uart import UART  # noqa: F401
+
+_pin_number = number_of
 
 PWRON_RESET = 1
 HARD_RESET = 2
@@ -16,15 +28,34 @@ TIMER_WAKE = 4
 TOUCHPAD_WAKE = 5
 ULP_WAKE = 6
 
-SLEEP = 1
-DEEPSLEEP = 2
+SLEEP = wake_sources.SLEEP
+DEEPSLEEP = wake_sources.DEEPSLEEP
 
-_GPIO_COUNT = 49
-_NO_GPIO = (22, 23, 24, 25)  # ESP32-S3 datasheet v2.0, table 2-1
 _FREQUENCIES_MHZ = (20, 40, 80, 160, 240)
-_RTC_MEMORY_BYTES = 2048
+_NOT_MODELLED = (
+    "ADCBlock",
+    "Counter",
+    "Encoder",
+    "I2CTarget",
+    "I2S",
+    "SDCard",
+    "TouchPad",
+    "bitstream",
+    "bootloader",
+    "dht_readinto",
+    "mem16",
+    "mem32",
+    "mem8",
+    "mem_backup",
+)
 
 _freq_hz = 160000000
+
+
+def __getattr__(name):
+    if name in _NOT_MODELLED:
+        raise RuntimeError(f"machine.{name} is not modelled by the emulator")
+    raise AttributeError(f"'module' object has no attribute '{name}'")
 
 
 def unique_id():
@@ -40,7 +71,7 @@ def wake_reason():
 
 
 def wake_pins():
-    return tuple(Pin(number) for number in rpc.hello["wake_pins"])
+    return tuple(rpc.hello["wake_pins"])
 
 
 def reset():
@@ -52,185 +83,41 @@ def soft_reset():
 
 
 def deepsleep(ms=-1):
+    if wake_sources.gpio_pins:
+        raise ValueError("DEEPSLEEP with gpio pins not supported on this chip")
     rpc.call(ops.DEEPSLEEP, (int(ms),))
 
 
 def lightsleep(ms=-1):
-    rpc.call(ops.LIGHTSLEEP, (int(ms),))
+    answer = rpc.call(ops.LIGHTSLEEP, (int(ms),))
+    rpc.hello["wake_reason"] = answer[0]
+    rpc.hello["wake_pins"] = list(answer[1:-8])
+    rpc.set_rtc_us(int.from_bytes(answer[-8:], "little"))
 
 
-def freq(hz=None):
+sleep = lightsleep
+
+
+def freq(*hz):
     global _freq_hz
-    if hz is None:
+    if not hz:
         return _freq_hz
-    if hz // 1000000 not in _FREQUENCIES_MHZ:
+    if hz[0] // 1000000 not in _FREQUENCIES_MHZ:
         raise ValueError("frequency must be 20MHz, 40MHz, 80Mhz, 160MHz or 240MHz")
-    _freq_hz = hz
+    _freq_hz = hz[0]
     return None
 
 
 def idle():
-    pass
+    rpc.call(ops.SYNC)
 
 
 def disable_irq():
-    return 0
+    state = rpc.disabled
+    rpc.disabled = True
+    return state
 
 
-def enable_irq(state=0):
-    pass
-
-
-class Pin:
-    IN = 1
-    OUT = 3
-    OPEN_DRAIN = 7
-    PULL_DOWN = 1
-    PULL_UP = 2
-    DRIVE_0 = 0
-    DRIVE_1 = 1
-    DRIVE_2 = 2
-    DRIVE_3 = 3
-
-    def __init__(self, id, mode=None, pull=-1, *, value=None, drive=None, hold=None):
-        if isinstance(id, Pin):
-            id = id._number
-        if not isinstance(id, int) or not 0 <= id < _GPIO_COUNT or id in _NO_GPIO:
-            raise ValueError("invalid pin")
-        self._number = id
-        if mode is not None or pull != -1 or value is not None:
-            self.init(mode, pull, value=value)
-
-    def __repr__(self):
-        return "Pin({})".format(self._number)
-
-    def init(self, mode=None, pull=-1, *, value=None, drive=None, hold=None):
-        if value is not None:
-            self.value(value)
-        if mode is not None or pull != -1:
-            rpc.call(ops.PIN_MODE, (self._number, mode or 0, -1 if pull is None else pull))
-
-    def value(self, level=None):
-        if level is None:
-            return rpc.ask(ops.PIN_GET, (self._number,))[0]
-        rpc.call(ops.PIN_SET, (self._number, 1 if level else 0))
-        return None
-
-    __call__ = value
-
-    def on(self):
-        self.value(1)
-
-    def off(self):
-        self.value(0)
-
-    def toggle(self):
-        self.value(not self.value())
-
-
-def _pin_number(pin):
-    return pin._number if isinstance(pin, Pin) else Pin(pin)._number
-
-
-class I2C:
-    """Hardware I2C 0 or 1. A whole transaction, with its repeated start, is one call."""
-
-    _defaults = {0: (9, 8), 1: (9, 8)}  # (scl, sda) where the port names none
-
-    def __init__(self, id=0, *, scl=None, sda=None, freq=400000, timeout=50000):
-        if id not in self._defaults:
-            raise ValueError("I2C({}) doesn't exist".format(id))
-        default_scl, default_sda = self._defaults[id]
-        self._open(id, default_scl if scl is None else scl, default_sda if sda is None else sda, freq)
-
-    def _open(self, bus, scl, sda, freq):
-        self._bus = bus
-        rpc.call(ops.I2C_INIT, (bus, _pin_number(scl), _pin_number(sda), freq))
-
-    def _transfer(self, address, directions, size, data=b""):
-        return rpc.call(ops.I2C, (self._bus, address, directions, size), data)
-
-    def scan(self):
-        found = []
-        for address in range(0x08, 0x78):
-            try:
-                self._transfer(address, 1, 0)
-                found.append(address)
-            except OSError:
-                pass
-        return found
-
-    def writeto(self, address, data, stop=True):
-        if not stop:
-            raise OSError(ops.EINVAL)  # the host carries whole transactions: use writevto or readfrom_mem
-        self._transfer(address, 1, 0, bytes(data))
-        return len(data)
-
-    def writevto(self, address, parts, stop=True):
-        return self.writeto(address, b"".join(parts), stop)
-
-    def readfrom(self, address, size, stop=True):
-        return self._transfer(address, 2, size)
-
-    def readfrom_into(self, address, buf, stop=True):
-        buf[:] = self._transfer(address, 2, len(buf))
-
-    def writeto_mem(self, address, register, data, *, addrsize=8):
-        self._transfer(address, 1, 0, register.to_bytes(addrsize // 8, "big") + bytes(data))
-
-    def readfrom_mem(self, address, register, size, *, addrsize=8):
-        return self._transfer(address, 3, size, register.to_bytes(addrsize // 8, "big"))
-
-    def readfrom_mem_into(self, address, register, buf, *, addrsize=8):
-        buf[:] = self.readfrom_mem(address, register, len(buf), addrsize=addrsize)
-
-
-class SoftI2C(I2C):
-    _next_bus = 16
-
-    def __init__(self, scl, sda, *, freq=400000, timeout=50000):
-        SoftI2C._next_bus += 1
-        self._open(SoftI2C._next_bus, scl, sda, freq)
-
-
-class WDT:
-    """The task watchdog: once started it cannot be stopped, and resets the chip when it is not fed."""
-
-    def __init__(self, id=0, timeout=5000):
-        if id != 0:
-            raise ValueError
-        if timeout <= 0:
-            raise ValueError("WDT timeout too short")
-        rpc.call(ops.WDT, (timeout,))
-
-    def feed(self):
-        rpc.call(ops.WDT, (0,))
-
-
-class RTC:
-    def memory(self, data=None):
-        if data is None:
-            return rpc.call(ops.RTC_READ)
-        if len(data) > _RTC_MEMORY_BYTES:
-            raise ValueError("buffer too long")
-        rpc.call(ops.RTC_WRITE, (), bytes(data))
-        return None
-
-    def datetime(self, when=None):
-        import time
-
-        if when is None:
-            year, month, day, hour, minute, second, weekday, _ = time.gmtime()
-            return (year, month, day, weekday, hour, minute, second, rpc.rtc_us() % 1000000)
-        self._set(when[:3] + when[4:7], when[7])
-        return None
-
-    def init(self, when):
-        self._set(when[:6], when[7])
-
-    def _set(self, when, microseconds):
-        import time
-
-        rtc_us = time.mktime(when) * 1000000 + microseconds
-        rpc.call(ops.SET_CLOCK, (rtc_us,))
-        rpc.set_rtc_us(rtc_us)
+def enable_irq(state):
+    rpc.disabled = bool(state)
+    rpc.run_scheduled()

@@ -1,6 +1,5 @@
 """`time` as on the ESP32 port: the epoch is 2000-01-01, ticks wrap at 2**30, sleeping is a call to the host."""
 
-import _emu_ops as ops
 import _emu_rpc as rpc
 import utime
 
@@ -19,7 +18,10 @@ def ticks_us():
 
 
 def ticks_cpu():
-    return rpc.now_us() & _TICKS_MASK
+    """Cycles of the core's clock."""
+    import machine
+
+    return rpc.now_us() * (machine.freq() // 1000000) & _TICKS_MASK
 
 
 def ticks_add(ticks, delta):
@@ -33,8 +35,9 @@ def ticks_diff(end, start):
 
 
 def sleep_us(us):
-    if us >= _SHORTEST_CALL_US:
-        rpc.call(ops.SLEEP, (int(us),))
+    us = int(us)
+    if us >= _SHORTEST_CALL_US or rpc.virtual:
+        rpc.sleep_us(us)
     elif us > 0:
         utime.sleep_us(us)
 

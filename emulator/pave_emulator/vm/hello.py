@@ -1,0 +1,53 @@
+"""What a VM is told when its boot begins: who it is, why it boots, and what it is to charge itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+
+from pave_emulator.flash.image import Flash
+from pave_emulator.power.costs import Costs
+
+# Bytecodes cannot be counted in a stock VM. What it can tell for nothing is how many bytes it has allocated, which
+# grows with the code that runs; the ratio is calibrated by `benchmarks/emulator.py`.
+BYTECODES_PER_BYTE = 1.0
+
+
+def facts(flash: Flash, virtual: bool, seed: str, costs: Costs, **more: object) -> bytes:
+    """The answer to HELLO, as JSON. `seed` names this boot of this device in this run; `more` is the device's own."""
+    running = flash.running_app()
+    return json.dumps(
+        {
+            "partitions": [[p.type, p.subtype, p.offset, p.size, p.label, int(p.encrypted)] for p in flash.partitions],
+            "running": running,
+            "boot": running,
+            "image": str(flash.path.absolute()),
+            "image_bytes": flash.path.stat().st_size,
+            "virtual": virtual,
+            "seed": random_seed(seed, virtual),
+            "costs": vm_costs(costs, virtual),
+            **more,
+        }
+    ).encode()
+
+
+def random_seed(seed: str, virtual: bool) -> int:
+    """What the VM's random numbers begin with, 32 bits; a board takes it from its radio's noise."""
+    noise = hashlib.sha256(seed.encode()).digest()[:4] if virtual else os.urandom(4)
+    return int.from_bytes(noise, "big")
+
+
+def vm_costs(costs: Costs, virtual: bool) -> dict[str, int]:
+    """What the VM charges itself; nothing at wall clock."""
+    full = {
+        "clock_read_us": round(costs.call_s * 1e6),
+        "call_us": round(costs.call_s * 1e6),
+        "read_us_per_kb": round(costs.import_byte_s * 1024 * 1e6),
+        "code_ns_per_byte": round(costs.bytecode_s * 1e9 * BYTECODES_PER_BYTE),
+        "hash_us": round(costs.sha256_s * 1e6),
+        "aes_block_ns": round(costs.aes_block_s * 1e9),
+        "gc_us_per_kib": round(costs.gc_64kib_s * 1e6 / 64),
+        "gc_psram_us_per_kib": round(costs.gc_psram_live_64kib_s * 1e6 / 64),
+    }
+    return full if virtual else dict.fromkeys(full, 0)

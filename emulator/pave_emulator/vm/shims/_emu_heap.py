@@ -1,0 +1,28 @@
+"""The largest block a board's heap can give.
+
+The ESP32's heap is made of regions; without PSRAM the largest block is 110,592 bytes. The VM's heap is one piece, so
+marks that are never freed divide it: no run between two of them is longer. Objects are twice the size here, buffers
+are not: the heap as a whole is scaled by the host, blocks are not.
+"""
+
+import gc
+
+LARGEST_BLOCK_BYTES = 110592
+PSRAM_HEAP_BYTES = 1 << 20  # a heap of this size or more has no such limit
+
+_marks = []
+
+
+def limit_largest_block():
+    gc.collect()
+    if gc.mem_free() + gc.mem_alloc() >= PSRAM_HEAP_BYTES:
+        return
+    blocks = []
+    try:
+        while True:
+            blocks.append(bytearray(LARGEST_BLOCK_BYTES))
+            _marks.append(bytearray(1))
+    except MemoryError:
+        pass
+    del blocks
+    gc.collect()
