@@ -40,7 +40,7 @@ import vfs; print(hasattr(vfs, "VfsPosix"), hasattr(vfs, "VfsLfs2"))
             f"esp32 esp32 {machine} 5 True",
             "[] None",
             "['main.py'] / 20",
-            "NotImplementedError the emulator has no os.dupterm: the console is its serial port",
+            "RuntimeError the emulator has no os.dupterm: the console is its serial port",
             "ValueError ",
             "False True",
         ]
@@ -144,7 +144,7 @@ print(micropython.const(5), micropython.opt_level(), hasattr(_asyncio, "TaskQueu
         "ImportError no module named 'termios'",
         "ImportError no module named 'termios'",
         "ImportError no module named 'argparse'",
-        "NotImplementedError the emulator runs one thread of the firmware",
+        "RuntimeError the emulator runs one thread of the firmware",
         "AttributeError module 'micropython' has no attribute 'mem_total'",
         "5 0 True",
     ]
