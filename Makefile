@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
+HIL := build/hil
 RUN := $(VENV)/bin/python
 export PAVE_MAKE_STARTED_S := $(shell date +%s)
 
@@ -14,10 +15,10 @@ help:  ## List the targets
 demo: $(VENV)/.demo  ## Run the Bercy site, emulated, into a city's MQTT broker; FOR=30 ends after 30 s with a count
 	@$(RUN) -m simulation $(if $(FOR),--for $(FOR)) $(DEMO)
 
-test: $(VENV)/.dev servers lint types  ## Everything that must pass before a commit lands, long campaigns apart
+test: $(VENV)/.dev $(HIL)/.hil servers lint types  ## Everything that must pass before a commit lands, long campaigns apart
 	@$(RUN) -m pytest -m "not long"
 
-test-long: $(VENV)/.dev servers  ## The long campaigns
+test-long: $(VENV)/.dev $(HIL)/.hil servers  ## The long campaigns
 	@$(RUN) -m pytest -m long
 
 lint: $(VENV)/.dev  ## Format and lint, and whether generated files are current
@@ -52,3 +53,6 @@ $(VENV)/.demo: requirements/demo.txt pyproject.toml
 $(VENV)/.dev: requirements/dev.txt pyproject.toml
 	@tools/venv.sh "$(PYTHON)" $(VENV) dev
 	@touch $(VENV)/.demo
+
+$(HIL)/.hil: requirements/hil.txt
+	@tools/venv.sh "$(PYTHON)" $(HIL) hil

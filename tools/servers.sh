@@ -3,7 +3,8 @@
 # What cannot be installed is skipped by name in the tests' summary; CI counts a skip as a failure.
 set -euo pipefail
 
-declare -A package=([mosquitto]=mosquitto [mosquitto_sub]=mosquitto-clients [coap-client-notls]=libcoap3-bin [chromium]=chromium [node]=nodejs [npm]=npm)
+declare -A package=([mosquitto]=mosquitto [mosquitto_sub]=mosquitto-clients [coap-client-notls]=libcoap3-bin [chromium]=chromium [node]=nodejs [npm]=npm
+    [tshark]=tshark)
 missing=()
 for program in "${!package[@]}"; do
     PATH="$PATH:/usr/sbin" command -v "$program" >/dev/null || missing+=("${package[$program]}")
