@@ -14,10 +14,11 @@ from pave_emulator.nearest import hint
 from pave_emulator.power.costs import Costs
 from pave_emulator.power.spec import PowerError, read_mcu_currents, read_power
 
-TABLES = {"board", "pins", "pulls", "bus", "chip", "input", "analog", "partition", "power", "mcu"}
+TABLES = {"board", "pins", "pulls", "bus", "uart", "chip", "input", "analog", "partition", "power", "mcu"}
 CHIP_KEYS = {"name", "part", "bus", "address", "cs", "supply", "currents_ua"}
+UART_KEYS = {"name", "id", "tx", "rx", "peer"}
 INPUT_KEYS = {"name", "pin", "idle"}
-ANALOG_KEYS = {"name", "pin", "measures", "divider"}
+ANALOG_KEYS = {"name", "pin", "measures", "divider", "switch"}
 BUS_PINS = {"i2c": ("scl", "sda"), "spi": ("sck", "mosi", "miso")}
 DEFAULT_MAX_HZ = {"i2c": 400_000, "spi": 10_000_000}
 
@@ -61,6 +62,15 @@ class ChipSpec:
 
 
 @dataclass(frozen=True)
+class Uart:
+    """A serial line: `id` is the port of the microcontroller for it, `peer` names who is at the other end."""
+
+    name: str
+    id: int
+    peer: str
+
+
+@dataclass(frozen=True)
 class Input:
     """A pin the world holds: a button, a lid, a mains sensor. `idle` is its level when nothing is the matter."""
 
@@ -71,12 +81,16 @@ class Input:
 
 @dataclass(frozen=True)
 class Analog:
-    """A pin with a voltage: `measures` names what (cell, mains), `divider` is the ratio of pin to source."""
+    """A pin with a voltage: `measures` names what (cell), `divider` is the ratio of pin to source.
+
+    `switch` is the GPIO that connects the divider while it is high, None where it always is.
+    """
 
     name: str
     pin: int
     measures: str
     divider: float
+    switch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +109,7 @@ class Board:
     buses: dict[str, Bus]
     chips: dict[str, ChipSpec]
     pulls: dict[int, int]
+    uarts: dict[str, Uart]
     inputs: dict[str, Input]
     analogs: dict[str, Analog]
     power: dict[str, Any]
@@ -146,6 +161,7 @@ class _Reader:
             buses=buses,
             chips={chip.name: chip for chip in chips},
             pulls={self._pins[self._one_of(name, self._pins, "[pulls]: pin")]: level for name, level in pulls.items()},
+            uarts={entry.name: entry for entry in map(self._uart, self._text.get("uart", []))},
             inputs={entry.name: entry for entry in map(self._input, self._text.get("input", []))},
             analogs={entry.name: entry for entry in map(self._analog, self._text.get("analog", []))},
             power=self._power(self._text.get("power", {})),
@@ -184,6 +200,13 @@ class _Reader:
             options={key: table[key] for key in kind.OPTIONS if key in table},
         )
 
+    def _uart(self, table: dict[str, Any]) -> Uart:
+        where = f"uart {table.get('name')!r}"
+        self._known(table, UART_KEYS, where)
+        for line in ("tx", "rx"):
+            self._pin(table, line, where)
+        return Uart(*(self._need(table, key, where) for key in ("name", "id", "peer")))
+
     def _input(self, table: dict[str, Any]) -> Input:
         where = f"input {table.get('name')!r}"
         self._known(table, INPUT_KEYS, where)
@@ -194,7 +217,11 @@ class _Reader:
         self._known(table, ANALOG_KEYS, where)
         measures = self._need(table, "measures", where)
         return Analog(
-            self._need(table, "name", where), self._pin(table, "pin", where), measures, table.get("divider", 1.0)
+            self._need(table, "name", where),
+            self._pin(table, "pin", where),
+            measures,
+            table.get("divider", 1.0),
+            self._pin(table, "switch", where) if "switch" in table else None,
         )
 
     def _power(self, table: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pave_emulator.console import Subscriber
 from pave_emulator.device import Device, DeviceSpec
 from pave_emulator.faults import FleetFaults
 from pave_emulator.felt import Felt
+from pave_emulator.rtc import SlowClock
 from pave_emulator.scenario.model import ScenarioError
 from pave_emulator.scenario.play import Event, Play
 from pave_emulator.scenario.world import Change, Happening, World
@@ -50,11 +51,13 @@ class Fleet:
         traced: Trace | None = None,
         seed: int = 0,
         metered: bool = False,
+        drifting: bool = False,
         lora: LoraAir | None = None,
         positions_m: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
         """`on_truth` is called for each change of a bay, `on_lost` if the process that runs the VMs ends by itself.
 
+        `metered` keeps a power ledger of each device, `drifting` gives each a slow clock of its own.
         `positions_m` (east and north, by device) puts the radios of devices on `lora`.
         """
         names = [spec.name for spec in devices]
@@ -78,7 +81,12 @@ class Fleet:
         self._zygote = ZygoteClient(on_lost)
         self._devices = {
             spec.name: Device(
-                replace(spec, order=order, seed=seed),
+                replace(
+                    spec,
+                    order=order,
+                    seed=seed,
+                    slow_clock=SlowClock.drawn(seed, spec.name) if drifting else spec.slow_clock,
+                ),
                 self._environment(spec, seed),
                 air,
                 clock,
@@ -88,7 +96,7 @@ class Fleet:
             )
             for order, spec in enumerate(devices)
         }
-        self._surroundings = Surroundings(self._devices.values(), clock)
+        self._surroundings = Surroundings(self._devices.values(), world, self._time, clock)
         self._play = Play(world, FleetFaults(self)) if world else None
         if world:
             world.disturbed.append(self._disturbed)
@@ -109,17 +117,18 @@ class Fleet:
             device.use(self._zygote)
             device.power_on()
         if not hold_world:
-            self._follow()
+            self._begin()
 
     def begin_world(self) -> None:
         """Let world time run after a `start` that held it."""
         self._time.begin()
-        self._follow()
+        self._begin()
 
     async def stop(self) -> None:
         """Cut every device's power and end the processes."""
         if self._timer:
             self._timer.cancel()
+        self._surroundings.end()
         for device in self._devices.values():
             device.close()
         await self._zygote.stop()
@@ -180,6 +189,10 @@ class Fleet:
         if self._world is None or place is None or place in self._world.kiosks:
             return 0.0
         return self._world.attenuation_db(place, self._time.world_s(now_s))
+
+    def _begin(self) -> None:
+        self._surroundings.begin()
+        self._follow()
 
     def _follow(self) -> None:
         if self._play is None:

@@ -83,7 +83,7 @@ class Session:
         lora = LoraAir(clock, scenario.seed, trace, police=Police(trace))
         self.fleet = Fleet(
             list(roster.specs), world, wifi, clock, setting.log_dir, on_lost=on_lost, traced=trace,
-            seed=scenario.seed, metered=True, lora=lora, positions_m=roster.positions_m,
+            seed=scenario.seed, metered=True, drifting=True, lora=lora, positions_m=roster.positions_m,
         )  # fmt: skip
         self.attenuation_db: dict[str, float] = {}
         self.fleet.attenuation_db = self.attenuation_db

@@ -65,6 +65,8 @@ class Adc:
         analog = self._analogs.get(number)
         if analog is None:
             return RAIL_V * self._pins.level(number)
+        if analog.switch is not None and not self._pins.level(analog.switch):
+            return 0.0
         return self.sources[analog.measures]() * analog.divider
 
     def _read(self, number: int, attenuation: int, tail: bytes) -> bytes:
