@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from pave_emulator.cli import fault, listing, record, replay, run, shell
+from pave_emulator.cli import fault, image, listing, record, replay, run, shell
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.command("run")(run.run)
+app.command("image")(image.image)
 app.command("list")(listing.list_parts)
 app.command("shell")(shell.shell)
 app.command("fault")(fault.fault)
