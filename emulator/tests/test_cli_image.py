@@ -46,7 +46,7 @@ def test_micropython_is_put_into_an_image_without(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('subtype = "ota_0"', 'subtype = "ota_O"', "subtype 'ota_O' is unknown: did you mean 'ota_0'"),
+        ('subtype = "ota_0"', 'subtype = "ota_O"', "subtype 'ota_O' is unknown: did you mean"),
         ("offset = 0x9000\n", "", "partition 'nvs' has no 'offset'"),
         ('type = "app"', 'type = "data"', "is unknown"),
     ],

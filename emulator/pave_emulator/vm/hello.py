@@ -10,7 +10,7 @@ from pave_emulator.flash.image import Flash
 from pave_emulator.power.costs import Costs
 
 # Bytecodes cannot be counted in a stock VM. What it can tell for nothing is how many bytes it has allocated, which
-# grows with the code that runs: `python -m benchmarks.code_charge` saw 0.8 to 1.0 bytecodes for each byte.
+# grows with the code that runs: `python -m benchmarks.code_charge` saw 0.7 to 1.0 bytecodes for each byte.
 BYTECODES_PER_BYTE = 1.0
 
 
