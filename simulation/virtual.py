@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pave_emulator import trace_file
 from pave_emulator.air.wifi import AccessPoint, WifiAir
 from pave_emulator.clock import VirtualClock
 from pave_emulator.fleet import DeviceSpec, Fleet
@@ -32,18 +33,22 @@ from pave_emulator.virtual_loop import VirtualLoop
 from pave_gateway import config
 from pave_gateway.config import Config
 from pave_gateway.store.journal import JournalReader
+from pave_tools.board import load_board
+from pave_tools.image import first_epoch
+from pave_tools.nvs_image import build_nvs
 from simulation import devices
 from simulation.chain import ROOT
-from simulation.virtual_gateway import VirtualGateway
+from simulation.virtual_gateway import EPOCH_MS, VirtualGateway
 
 SITE = ROOT / "examples" / "bercy" / "site.toml"
 COAP = ("127.0.0.1", 5683)  # of the simulated network
 HEARTBEAT_S = 3600
+TRACE_FILE, JOURNAL_FILE = "trace.ndjson", "journal.db"  # in the work directory
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run. `sensors` and `kiosks` limit how many of the site's there are; None: all."""
+    """What to run. `sensors` and `kiosks` limit how many there are (None: all); `written` keeps a trace."""
 
     scenario: Path
     for_s: float
@@ -51,6 +56,7 @@ class Plan:
     sensors: int | None = None
     kiosks: int | None = None
     metered: bool = False
+    written: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,11 +96,15 @@ async def play(plan: Plan, work_dir: Path) -> Outcome:
     site = config.load(SITE)
     played = scenario.load(plan.scenario, plan.seed)
     random.seed(played.seed)  # aiocoap's message IDs, tokens and spreads
-    specs = _chosen(plan, devices.build(site, COAP, work_dir / "flash", HEARTBEAT_S))
+    specs = devices.build(_chosen(plan, site), COAP, work_dir / "flash", HEARTBEAT_S)
+    _flash_at_start(specs)
     clock, trace, truths = VirtualClock(loop), Trace(hashed=True), list[Change]()
     world = World(played, _bays(site), [kiosk.id for kiosk in site.kiosk])
     air = WifiAir(clock, AccessPoint(devices.WIFI_SSID, devices.WIFI_KEY), trace=trace, seed=played.seed)
-    gateway = VirtualGateway(site.places(), work_dir / "journal.db")
+    written = (work_dir / TRACE_FILE).open("w") if plan.written else None
+    if written:
+        trace.subscribers.append(trace_file.writer(written))
+    gateway = VirtualGateway(site.places(), work_dir / JOURNAL_FILE)
     await gateway.start(*COAP)
     fleet = Fleet(
         specs, world, air, clock, work_dir / "consoles",
@@ -107,7 +117,9 @@ async def play(plan: Plan, work_dir: Path) -> Outcome:
     stats, digest = fleet.stats(), trace.digest()
     await fleet.stop()
     await gateway.stop()
-    with closing(JournalReader(work_dir / "journal.db")) as journal:
+    if written:
+        written.close()
+    with closing(JournalReader(work_dir / JOURNAL_FILE)) as journal:
         stored = sum(len(batch) for batch in journal.all())
     return Outcome(digest, trace.records, plan.for_s, wall_s, stats, len(truths), gateway.answers, stored)
 
@@ -118,10 +130,18 @@ def run(plan: Plan, work_dir: Path) -> Outcome:
         return runner.run(play(plan, work_dir))
 
 
-def _chosen(plan: Plan, specs: list[DeviceSpec]) -> list[DeviceSpec]:
-    sensors = [spec for spec in specs if "presence" in spec.board_file.name]
-    kiosks = [spec for spec in specs if spec not in sensors]
-    return sensors[: plan.sensors] + kiosks[: plan.kiosks]
+def _chosen(plan: Plan, site: Config) -> Config:
+    return site.model_copy(update={"bay": site.bay[: plan.sensors], "kiosk": site.kiosk[: plan.kiosks]})
+
+
+def _flash_at_start(specs: list[DeviceSpec]) -> None:
+    """Date each image at the start of simulated time: `devices.build` dates them by the wall clock."""
+    for spec in specs:
+        board = load_board(spec.board_file)
+        nvs = board.partition("nvs")
+        with spec.flash_image.open("r+b") as image:
+            image.seek(nvs.offset)
+            image.write(build_nvs({"pave": {"epoch": first_epoch(EPOCH_MS / 1000)}}, nvs.size))
 
 
 def _bays(site: Config) -> list[Bay]:
@@ -136,16 +156,22 @@ def main() -> int:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--sensors", type=int, help="at most so many")
     parser.add_argument("--kiosks", type=int, help="at most so many")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="leave images, consoles, journal and trace here")
     arguments = parser.parse_args()
-    work_dir = Path(tempfile.mkdtemp(prefix="pave-"))
+    work_dir = arguments.keep or Path(tempfile.mkdtemp(prefix="pave-"))
+    work_dir.mkdir(parents=True, exist_ok=True)
     try:
-        plan = Plan(arguments.scenario, arguments.for_s, arguments.seed, arguments.sensors, arguments.kiosks)
+        plan = Plan(
+            arguments.scenario, arguments.for_s, arguments.seed, arguments.sensors, arguments.kiosks,
+            written=arguments.keep is not None,
+        )  # fmt: skip
         print(json.dumps(run(plan, work_dir).summary()))
     except ScenarioError as error:
         print(error, file=sys.stderr)
         return 2
     finally:
-        shutil.rmtree(work_dir)
+        if not arguments.keep:
+            shutil.rmtree(work_dir)
     return 0
 
 

@@ -115,6 +115,11 @@ class Board:
     power: dict[str, Any]
     mcu_table: dict[str, Any]
 
+    @property
+    def mhz(self) -> int:
+        """Clock of the core: 160 MHz in a build without octal PSRAM (CONFIG_ESP_DEFAULT_CPU_FREQ_MHZ), else 240."""
+        return 240 if self.psram_bytes else 160
+
     def build(self, environment: Environment) -> dict[str, Chip]:
         """New chips for one device, by name."""
         return {name: PARTS[spec.part](environment, **spec.options) for name, spec in self.chips.items()}

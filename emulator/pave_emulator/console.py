@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 MAX_LINE_BYTES = 4096
+PIPE_BYTES = 65536  # pipe(7): what a VM can have printed before somebody reads
+MAX_UNREAD_BYTES = 1 << 20  # printed between two calls; a VM that prints more waits, and is taken for dead
 
 Subscriber = Callable[[str, str], None]
 """(device, line without its end); lines of the emulator itself begin with "[emu] "."""
@@ -22,6 +24,8 @@ class Console:
         self._partial = b""
         self._fd: int | None = None
         self._watch = True
+        self._unread = bytearray()
+        self._ignored = False
         self.subscribers: list[Subscriber] = []
         self.tap: Callable[[bytes], None] | None = None
         """Called with what the VM prints, as it comes."""
@@ -31,6 +35,7 @@ class Console:
         self.detach()
         self._fd = fd
         self._watch = watch
+        self._ignored = False
         if watch:
             asyncio.get_running_loop().add_reader(fd, self._readable)
 
@@ -48,18 +53,36 @@ class Console:
             self._partial = b""
 
     def drain(self) -> None:
-        """Take everything the VM has printed so far."""
-        while self._fd is not None and self._read_some():
-            pass
+        """Take everything the VM has printed so far, and not what it prints meanwhile."""
+        if self._unread:
+            unread, self._unread = bytes(self._unread), bytearray()
+            self.printed(unread)
+        room = PIPE_BYTES
+        while room > 0 and self._fd is not None and not self._ignored:
+            taken = self._read_some(room)
+            room = room - taken if taken else 0
+
+    def absorb(self) -> None:
+        """Make room in the pipe; what was in it is said with the next `drain`."""
+        while self._fd is not None and len(self._unread) < MAX_UNREAD_BYTES:
+            try:
+                data = os.read(self._fd, min(PIPE_BYTES, MAX_UNREAD_BYTES - len(self._unread)))
+            except BlockingIOError:
+                return
+            if not data:
+                return
+            self._unread += data
+
+    def ignore(self) -> None:
+        """Read no more of this boot than what was absorbed: how much there is depends on the machine."""
+        self._ignored = True
 
     def printed(self, data: bytes) -> None:
         """What the VM, or the port around it, has printed."""
         *lines, self._partial = (self._partial + data).split(b"\n")
         for line in lines:
-            self._line(line)
-        if len(self._partial) > MAX_LINE_BYTES:
-            self._line(self._partial)
-            self._partial = b""
+            self._line(self._cut(line))
+        self._partial = self._cut(self._partial)
         if self.tap:
             self.tap(data)
 
@@ -73,21 +96,30 @@ class Console:
         self.detach()
         self._log.close()
 
-    def _readable(self) -> None:
-        self._read_some()
+    def _cut(self, line: bytes) -> bytes:
+        """Say what is too long for one line in pieces; return the rest."""
+        at = 0
+        while len(line) - at > MAX_LINE_BYTES:
+            self._line(line[at : at + MAX_LINE_BYTES])
+            at += MAX_LINE_BYTES
+        return line[at:]
 
-    def _read_some(self) -> bool:
+    def _readable(self) -> None:
+        self._read_some(PIPE_BYTES)
+
+    def _read_some(self, size: int) -> int:
+        """Bytes read; 0 when there are none."""
         assert self._fd is not None
         try:
-            data = os.read(self._fd, 65536)
+            data = os.read(self._fd, size)
         except BlockingIOError:
-            return False
+            return 0
         if not data:
             if self._watch:
                 asyncio.get_running_loop().remove_reader(self._fd)
-            return False
+            return 0
         self.printed(data)
-        return True
+        return len(data)
 
     def _line(self, line: bytes) -> None:
         self._log.write(line + b"\n")

@@ -3,6 +3,7 @@
     {"do": "status"}                                    -> {"now_s": ..., "devices": {name: {...}}}
     {"do": "fault", "name": ..., "arguments": {...}}    -> {"done": name}
     {"do": "serial", "device": name}                    -> {"url": "rfc2217://..."}
+    {"do": "picture", "device": name, "chip": "" or name, "path": file} -> {"chip": name}, and a PNG in the file
     {"do": "trace"}                                     -> {"trace": true}, then each record of the trace, a line each
 
 What cannot be done is answered with {"error": text}. Names and values are checked here.
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from pave_emulator import fault_list
+from pave_emulator.chips.ili9341 import Ili9341
+from pave_emulator.chips.ssd1306 import Ssd1306
 from pave_emulator.flash.image import FlashError
 from pave_emulator.nearest import hint
 from pave_emulator.scenario.events import world_record
@@ -26,6 +29,7 @@ from pave_emulator.session import Session
 from pave_emulator.trace import Record
 
 SOCKET = "control.sock"
+DISPLAYS = (Ili9341, Ssd1306)
 MAX_PATH_BYTES = 107  # sockaddr_un, unix(7)
 MAX_UNSENT_BYTES = 1 << 20  # a client that does not read its trace is dropped
 TIMEOUT_S = 10.0
@@ -93,7 +97,10 @@ class ControlServer:
     async def _answer(self, line: bytes, writer: asyncio.StreamWriter) -> dict[str, Any]:
         try:
             request = json.loads(line)
-            what = {"status": self._status, "fault": self._fault, "serial": self._serial, "trace": self._trace}
+            what = {
+                "status": self._status, "fault": self._fault, "serial": self._serial, "picture": self._picture,
+                "trace": self._trace,
+            }  # fmt: skip
             if not isinstance(request, dict) or request.get("do") not in what:
                 raise ControlError(f"'do' is one of {', '.join(what)}")
             return await what[request["do"]](request, writer)
@@ -127,6 +134,19 @@ class ControlServer:
         if device not in ports:
             raise ControlError(f"no device {device!r}: {hint(device, ports)}")
         return {"url": await self._session.serial_url(device)}
+
+    async def _picture(self, request: dict[str, Any], writer: asyncio.StreamWriter) -> dict[str, Any]:
+        device, boards = str(request["device"]), self._session.boards
+        if device not in boards:
+            raise ControlError(f"no device {device!r}: {hint(device, boards)}")
+        chips = {name: self._session.fleet.device(device).chip(name) for name in boards[device].chips}
+        displays = {name: chip for name, chip in chips.items() if isinstance(chip, DISPLAYS)}
+        name = str(request["chip"]) or next(iter(displays), "")
+        if name not in displays:
+            have = hint(name, displays) if displays else "there is none"
+            raise ControlError(f"{device} has no display {name!r}: {have}")
+        displays[name].to_png(Path(request["path"]))
+        return {"chip": name}
 
     async def _trace(self, request: dict[str, Any], writer: asyncio.StreamWriter) -> dict[str, Any]:
         if not self._followers:

@@ -161,13 +161,18 @@ class Core:
 
     def ended(self) -> None:
         """The VM has ended by itself. At wall clock the zygote tells, with the status."""
-        if self._clock.lockstep:
+        if self._clock.lockstep and self._zygote and self._zygote.lives:
             self._panicked("the VM died by itself")
         elif self._channel:
             self._channel.close()
 
+    def printing(self) -> None:
+        """The VM computes, and may wait for somebody to read what it prints."""
+        self._console.absorb()
+
     def stuck(self) -> None:
         """The VM computes and never calls."""
+        self._console.ignore()
         self._console.say("the firmware computes without reading the clock, sleeping or touching anything")
         self._hung()
 

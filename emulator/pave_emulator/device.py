@@ -14,12 +14,12 @@ from pathlib import Path
 from pave_emulator import board as boards
 from pave_emulator import calls, trace
 from pave_emulator.air.wifi import WifiAir
+from pave_emulator.causes import CAUSES
 from pave_emulator.chips.chip import Chip, Environment
 from pave_emulator.clock import FleetClock, Timer
 from pave_emulator.console import Console
 from pave_emulator.core import Core
 from pave_emulator.device_spec import (
-    CAUSES,
     CRASH_RESTART_S,
     DEEPSLEEP_RESET,
     HARD_RESET,
@@ -68,7 +68,7 @@ class Device:
             raise ValueError(f"device {spec.name!r}: mac has {len(spec.mac)} bytes, not 6")
         self.spec = spec
         self.stats = Stats()
-        self.state = "off"  # off, running, sleeping, held (in reset)
+        self.state = "off"  # running, sleeping, held (in reset)
         self.console = Console(spec.name, log_dir / f"{spec.name}.log")
         self._clock = clock
         self._trace = traced or Trace()
@@ -95,8 +95,7 @@ class Device:
         self._watchdog = Watchdog(clock, self._bite)
         self._sleeper = Sleep(clock, self.mcu, self.rtc, self._watchdog, self._core, self._fall_asleep, self._wake)
         self._handlers = self._calls()
-        self.on_power_lost: Callable[[], None] = lambda: None
-        """Called after a flash operation has been cut short by the power."""
+        self.on_power_lost: Callable[[], None] = lambda: None  # a flash operation was cut short
         self.on_boot: Callable[[int], None] = lambda _cause: None
         """Called with the reset cause as each boot begins."""
         self._zygote: ZygoteClient | None = None
@@ -159,6 +158,8 @@ class Device:
         if self.state == "off":
             return
         self._end_vm()
+        self._sleeper.reset()
+        self._watchdog.stop()
         self.rtc.power_on()
         self.mcu.core_reset()
         self._record(trace.RESET, held=1)
@@ -300,6 +301,7 @@ class Device:
             virtual,
             seed=f"{self.spec.seed}:{self.spec.name}:{self.stats.boots}",
             costs=self._costs,
+            mhz=self.board.mhz,
             mac=self.spec.mac.hex(),
             reset_cause=self._reset.cause,
             wake_reason=self._reset.wake_reason,

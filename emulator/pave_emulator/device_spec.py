@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pave_emulator.causes import CAUSES
 from pave_emulator.power.costs import Costs
 from pave_emulator.rtc import EXT0_WAKE, EXT1_WAKE, IDEAL, TIMER_WAKE, SlowClock
 
@@ -12,7 +13,6 @@ from pave_emulator.rtc import EXT0_WAKE, EXT1_WAKE, IDEAL, TIMER_WAKE, SlowClock
 # task and RTC watchdogs 3; deep sleep 4; 5 after a soft reset, whatever the chip says.
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 WAKES = {EXT0_WAKE: "pin", EXT1_WAKE: "pin", TIMER_WAKE: "timer"}
-CAUSES = {1: "power-on", 2: "hard", 3: "watchdog", 4: "deep sleep", 5: "soft"}
 CRASH_RESTART_S = 1.0  # a VM that dies by itself is a panic; the port reboots
 # Objects are twice the size in a 64-bit VM, buffers are not, and the shims lie in the VM's heap as well.
 HEAP_INTERNAL_BYTES = 160 * 1024

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -35,6 +36,7 @@ HELP = {
     "mains": "Take a kiosk's mains away, or give it back.",
     "pc": "Let a kiosk's PC be dead or alive.",
 }
+NOT_NEGATIVE = ("s", "mm_per_h", "mm", "cm")
 YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -110,7 +112,12 @@ def _value(key: str, text: str, kind: type) -> Any:
             if text.lower() not in YES + NO:
                 raise ValueError
             return text.lower() in YES
-        return int(text, 0) if kind is int else kind(text)
+        if kind is float and not math.isfinite(float(text)):
+            raise ValueError
+        value = int(text, 0) if kind is int else kind(text)
     except ValueError:
         expected = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
         raise ScenarioError(f"{key}={text!r}: {expected} expected") from None
+    if key in NOT_NEGATIVE and value < 0:
+        raise ScenarioError(f"{key}={text!r}: 0 or more expected")
+    return value

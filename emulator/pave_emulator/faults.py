@@ -18,18 +18,19 @@ class FleetFaults:
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
+        self._until_s: dict[str, float] = {}
 
     def power_cut(self, device: str, s: float) -> None:
         """Take the supply away for so long."""
         there = self._fleet.device(device)
         there.power_cut()
-        self._after(s, there.power_on)
+        self._ends(f"power {device}", s, there.power_on)
 
     def power_cut_at_flash(self, device: str, operation: int, s: float) -> None:
         """Take it away for so long in the middle of the n-th flash operation from now, from 1."""
         there = self._fleet.device(device)
         there.flash.cut_power_at(operation, seed=there.spec.seed)
-        there.on_power_lost = lambda: self._after(s, there.power_on)
+        there.on_power_lost = lambda: self._ends(f"power {device}", s, there.power_on)
 
     def brown_out(self, device: str) -> None:
         """Let the supply sag below the brown-out level for a moment."""
@@ -53,7 +54,7 @@ class FleetFaults:
             raise ScenarioError(f"stuck_bus: device {device!r} has no I2C bus {bus!r}: {hint(bus, names)}")
         stuck = there.mcu.buses.stuck
         stuck.add(bus)
-        self._after(s, lambda: stuck.discard(bus))
+        self._ends(f"bus {device} {bus}", s, lambda: stuck.discard(bus))
 
     def clock_skew(self, device: str, ppm: float) -> None:
         """Let the slow clock run so much too fast."""
@@ -75,19 +76,21 @@ class FleetFaults:
         now_s = self._fleet.clock.now_s
         for concentrator in self._fleet.concentrators:
             concentrator.stop(now_s())
-            self._after(s, lambda concentrator=concentrator: concentrator.start(now_s()))
+            self._ends(
+                f"radio {concentrator.site.name}", s, lambda concentrator=concentrator: concentrator.start(now_s())
+            )
 
     def wifi_outage(self, s: float) -> None:
         """Switch the access point off for so long."""
         air = self._fleet.air
         air.switch(air.access_point.ssid, on=False)
-        self._after(s, lambda: air.switch(air.access_point.ssid, on=True))
+        self._ends("wifi", s, lambda: air.switch(air.access_point.ssid, on=True))
 
     def wifi_loss(self, share: float, s: float) -> None:
         """Lose this share of the datagrams, 0 to 1, for so long."""
         for device in self._fleet.devices:
             self._fleet.air.paths.impair(device, loss=share)
-            self._after(s, lambda device=device: self._fleet.air.paths.impair(device, loss=0.0))
+            self._ends(f"loss {device}", s, lambda device=device: self._fleet.air.paths.impair(device, loss=0.0))
 
     def gateway_outage(self, s: float) -> None:
         """Stop the gateway for so long; where the fleet has none of its own, nothing reaches it."""
@@ -96,7 +99,15 @@ class FleetFaults:
             return
         for device in self._fleet.devices:
             self._fleet.air.paths.cut(device)
-            self._after(s, lambda device=device: self._fleet.air.paths.heal(device))
+            self._ends(f"path {device}", s, lambda device=device: self._fleet.air.paths.heal(device))
 
-    def _after(self, s: float, what: Callable[[], None]) -> None:
-        self._fleet.clock.call_after(s, what)
+    def _ends(self, what: str, s: float, undo: Callable[[], None]) -> None:
+        """Undo a fault `s` from now, or when another of the same kind ends that lasts longer."""
+        clock = self._fleet.clock
+        until_s = self._until_s[what] = max(self._until_s.get(what, 0.0), clock.now_s() + s)
+
+        def end() -> None:
+            if self._until_s[what] <= until_s:
+                undo()
+
+        clock.call_at(until_s, end)

@@ -49,6 +49,8 @@ class LiveView:
         if self._live.is_started:
             self._draw()
             self._live.stop()
+            if not self._console.is_terminal:  # there, Live ends the line itself
+                self._console.line()
 
     def table(self) -> Table:
         """The picture of this moment."""

@@ -6,18 +6,26 @@ happens while a VM computes; then the earliest act is done, which may answer the
 one instant are done in the order of the devices. That, and a world that asks nothing of the wall clock, is what makes
 one seed give one trace: in which order the processes were scheduled does not show.
 
-A VM that computes for STUCK_S of wall time without a call (`while True: pass`) is taken for dead.
+An answer is sent when all that happens at its instant has happened: only then is it known until when nothing will
+happen to the VM that gets it.
+
+A VM that computes for STUCK_S of wall time without a call (`while True: pass`) is taken for dead. One that prints more
+than its pipe holds waits for its reader, so what computing VMs have printed is taken in every LOOK_S.
 """
 
 from __future__ import annotations
 
 import heapq
 import select
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 STUCK_S = 20.0
+LOOK_S = 0.02
+
+FOR_EVER_S = float("inf")
 
 
 class Caller(Protocol):
@@ -31,6 +39,12 @@ class Caller(Protocol):
         """Read the call that has come: microseconds spent before it, and how to act on it. None: not all here yet."""
         ...
 
+    def send(self) -> None:
+        """Send the answer that was announced, and tell `answered`."""
+
+    def printing(self) -> None:
+        """Take in what it has printed, for it may wait for that."""
+
     def stuck(self) -> None:
         """It has not called for STUCK_S."""
 
@@ -40,6 +54,7 @@ class _Seat:
     caller: Caller
     order: int
     answered_s: float
+    ended: bool = False
 
 
 class Lockstep:
@@ -49,6 +64,7 @@ class Lockstep:
         self._poll = select.epoll()
         self._seats: dict[int, _Seat] = {}
         self._computing: set[int] = set()  # descriptors
+        self._to_answer: list[Caller] = []
         self._due: list[tuple[float, int, Callable[[], None]]] = []
 
     def join(self, caller: Caller, order: int, now_s: float) -> None:
@@ -64,10 +80,16 @@ class Lockstep:
         seat = self._seats.pop(fd, None)
         if seat is None:
             return
-        self._poll.unregister(fd)
+        if not seat.ended:
+            self._poll.unregister(fd)
         self._computing.discard(fd)
+        self._to_answer = [waiting for waiting in self._to_answer if waiting is not caller]
         self._due = [due for due in self._due if due[1] != seat.order]
         heapq.heapify(self._due)
+
+    def announce(self, caller: Caller) -> None:
+        """Answer this VM when everything of this instant has been done."""
+        self._to_answer.append(caller)
 
     def answered(self, caller: Caller, now_s: float) -> None:
         """The VM has its answer and computes from `now_s` on."""
@@ -78,14 +100,25 @@ class Lockstep:
 
     def settle(self) -> None:
         """Wait until no VM computes: every call that will come before anything else happens has come."""
+        while self._to_answer:
+            self._to_answer.pop(0).send()
+        heard_s = time.monotonic()
         while self._computing:
-            ready = self._poll.poll(STUCK_S)
+            ready = self._poll.poll(LOOK_S)
             for fd, _event in ready:
                 self._heard(fd)
-            if not ready:
-                for fd in sorted(self._computing):
-                    self._computing.discard(fd)
-                    self._seats[fd].caller.stuck()
+            if ready:
+                heard_s = time.monotonic()
+            elif time.monotonic() - heard_s > STUCK_S:
+                self._stuck()
+            else:
+                for fd in self._computing:
+                    self._seats[fd].caller.printing()
+
+    def _stuck(self) -> None:
+        for fd in sorted(self._computing):
+            self._computing.discard(fd)
+            self._seats[fd].caller.stuck()
 
     def _heard(self, fd: int) -> None:
         seat = self._seats[fd]
@@ -94,6 +127,20 @@ class Lockstep:
             spent_us, act = taken
             self._computing.discard(fd)
             heapq.heappush(self._due, (seat.answered_s + spent_us / 1e6, seat.order, act))
+
+    def ended(self, caller: Caller) -> None:
+        """The VM has gone: there is nothing more to hear. What it wanted last is still due."""
+        seat = self._seats[caller.fileno()]
+        seat.ended = True
+        self._poll.unregister(caller.fileno())
+
+    def quiet_s(self, now_s: float) -> float:
+        """Until when no other VM acts, for the one that is being answered now."""
+        if self._to_answer:
+            return now_s
+        soonest_s = [self._seats[fd].answered_s for fd in self._computing]
+        soonest_s += [due[0] for due in self._due[:1]]
+        return min(soonest_s, default=FOR_EVER_S)
 
     def next_s(self) -> float | None:
         """When the next act is due; None when nobody has called."""

@@ -18,6 +18,22 @@ PIN, FLASH, CONSOLE = "pin", "flash", "console"
 DATAGRAM, LORA, TRUTH, FAULT = "datagram", "lora", "truth", "fault"
 KINDS = (BOOT, SLEEP, RESET, POWER, PIN, FLASH, CONSOLE, DATAGRAM, LORA, TRUTH, FAULT)
 
+FIELDS: dict[str, tuple[str, ...]] = {
+    BOOT: ("cause", "wake"),
+    SLEEP: ("ms",),
+    RESET: ("held",),
+    POWER: ("on",),
+    PIN: ("pin", "level"),
+    FLASH: ("what", "address", "size"),
+    CONSOLE: ("line",),
+    DATAGRAM: ("way", "data", "lost", "duplicated", "tcp"),
+    LORA: (
+        "what", "reason", "sender", "frequency_hz", "sf", "bw_hz", "cr", "iq", "sync_word", "crc", "implicit",
+        "payload", "power_dbm", "airtime_us", "rssi_dbm", "snr_db", "crc_ok",
+    ),
+}  # fmt: skip
+"""What records of a kind may hold besides the device; of the kinds not here it depends on what happened."""
+
 
 @dataclass(frozen=True)
 class Record:

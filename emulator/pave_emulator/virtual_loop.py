@@ -19,6 +19,7 @@ from pave_emulator.air.network import MemoryNetwork
 from pave_emulator.lockstep import Lockstep
 
 FOR_EVER_S = float("inf")
+ACTS_IN_A_ROW = 64  # the zygote's queue of notices holds some hundreds
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -46,12 +47,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Until when, for sure, nothing happens but what the VM that is acting now does."""
         if self._ready:
             return self._now_s
-        due_s = self.lockstep.next_s()
-        return self._timer_s() if due_s is None else min(self._timer_s(), due_s)
+        return min(self._timer_s(), self.lockstep.quiet_s(self._now_s))
 
     def jump(self) -> bool:
-        """Let VMs act until asyncio has something to do, and set the clock to it. False: nothing will ever come."""
-        while not self._ready:
+        """Let VMs act until asyncio has something to do, and set the clock to it. False: nothing will ever come.
+
+        Real descriptors are to be served even if VMs act for ever and no timer comes: so ACTS_IN_A_ROW at most.
+        """
+        for _ in range(ACTS_IN_A_ROW):
+            if self._ready:
+                break
             self.lockstep.settle()
             due_s, timer_s = self.lockstep.next_s(), self._timer_s()
             if due_s is None or due_s > timer_s:

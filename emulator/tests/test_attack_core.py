@@ -1,9 +1,9 @@
 """Attacks on a device's core: consoles without end, VMs that crash, boots without end, cuts at awkward moments."""
 
 import asyncio
-import gc
 import os
 import signal
+import time
 
 import flash_images
 import psutil
@@ -98,7 +98,7 @@ def test_resets_without_end_leave_nothing_behind(tmp_path):
         device = site.fleet.device("dut")
         host = psutil.Process()
         fds = []
-        for boots in (100, 1500):
+        for boots in (50, 600):
             while device.stats.boots < boots:
                 await asyncio.sleep(200)
             await asyncio.sleep(0)
@@ -153,8 +153,39 @@ def test_a_zygote_that_is_killed_is_told_once_and_ends_the_run(tmp_path):
         site.fleet._zygote._on_lost = lost.append
         assert site.fleet.zygote_pid is not None
         os.kill(site.fleet.zygote_pid, signal.SIGKILL)
+        await asyncio.to_thread(time.sleep, 0.5)  # it dies in wall time
         await asyncio.sleep(100)
         assert len(lost) == 1
         assert site.fleet.stats()["dut"]["boots"] <= 2
 
     play(tmp_path, "import time\nprint('up')\nwhile True: time.sleep(1); time.ticks_ms()", script)
+
+
+BLOCKS = """
+import gc
+def most(limit):
+    low, high = 0, limit
+    while high - low > 16:
+        size = (low + high) // 2
+        gc.collect()
+        try: bytearray(size)
+        except MemoryError: high = size
+        else: low = size
+    return low
+gc.collect()
+print("free", gc.mem_free())
+print("largest", most(1500000))
+"""
+
+
+def test_without_psram_no_block_is_larger_than_the_boards_largest_and_with_it_there_is_no_such_limit(tmp_path):
+    async def script(site: Site):
+        free, largest = int(await site.line("free")), int(await site.line("largest"))
+        if site.fleet.device("dut").board.psram_bytes:
+            assert largest > 1_000_000
+        else:
+            assert 110_592 <= largest < 110_592 + 4096
+            assert 300 * 1024 < free < 330 * 1024  # twice the board's 160 KiB
+
+    for board in (flash_images.PRESENCE_BOARD, flash_images.KIOSK_BOARD):
+        play(tmp_path, BLOCKS, script, board=board)

@@ -182,3 +182,12 @@ def test_a_capture_of_the_air_holds_each_packet_once(tmp_path):
     data = (tmp_path / "a.pcap").read_bytes()
     assert data.count(b"hello") == 1
     assert data.endswith(b"hello")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("clock_skew", "device=s1", "ppm=nan"), ("power_cut", "device=s1", "s=-5"), ("rain", "mm_per_h=-3")],
+)
+def test_a_number_that_cannot_be_is_refused_before_it_is_sent(words):
+    with pytest.raises(ValueError, match="expected"):
+        fault_list.parse(words[0], words[1:])

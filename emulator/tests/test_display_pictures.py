@@ -74,7 +74,7 @@ def test_what_a_passer_by_sees_at_night(tmp_path):
     light = Backlight(Environment())
     light.set_pwm(0.3, 1000.0, 0.0)
     path = tmp_path / "passer_by_dim.png"
-    passer_by(landscape(270, 0x28), light, 0.0).to_png(path)
+    passer_by(landscape(270, 0x28), light).to_png(path)
     assert_golden(path)
 
 

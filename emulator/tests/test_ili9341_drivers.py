@@ -131,8 +131,8 @@ def test_lumas_driver_shows_its_picture_in_landscape_and_dims_it(clock, monkeypa
     assert chip.picture().rgb == image.tobytes().translate(SIX_TO_EIGHT)
     assert len(bus.faults) == len(OLD_HABITS)
     display.backlight(50.0)
-    assert light.brightness(clock.now_s) == 0.5
-    assert passer_by(chip, light, clock.now_s).pixel(10, 20) == (127, 0, 0)
+    assert light.brightness() == 0.5
+    assert passer_by(chip, light).pixel(10, 20) == (127, 0, 0)
 
 
 def test_the_bridge_notices_a_fault_that_a_driver_makes(clock):

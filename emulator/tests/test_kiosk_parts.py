@@ -184,22 +184,22 @@ def test_wear_is_a_part_of_the_specified_operations(relay):
 
 def test_brightness_and_current_follow_the_duty_cycle():
     light = Backlight(Environment())
-    assert (light.brightness(0.0), light.supply_current_ua(0.0), light.state) == (0, 0, "off")
+    assert (light.brightness(), light.supply_current_ua(0.0), light.state) == (0, 0, "off")
     light.set_pwm(0.25, 1000.0, 1.0)
-    assert (light.brightness(1.0), light.supply_current_ua(1.0), light.state) == (0.25, FULL_UA / 4, "on")
+    assert (light.brightness(), light.supply_current_ua(1.0), light.state) == (0.25, FULL_UA / 4, "on")
     light.power_off(2.0)
-    assert (light.brightness(2.0), light.state) == (0, "off")
+    assert (light.brightness(), light.state) == (0, "off")
     light.power_on(3.0)
-    assert (light.brightness(3.0), light.state) == (0.25, "on")
+    assert (light.brightness(), light.state) == (0.25, "on")
 
 
 def test_a_passer_by_sees_nothing_without_light_and_white_glass_before_initialisation():
     glass, light = Ili9341(Environment()), Backlight(Environment())
-    assert set(passer_by(glass, light, 0.0).rgb) == {0}
+    assert set(passer_by(glass, light).rgb) == {0}
     light.set_pwm(1.0, 0.0, 0.0)
-    assert set(passer_by(glass, light, 0.0).rgb) == {255}
+    assert set(passer_by(glass, light).rgb) == {255}
     light.set_pwm(0.5, 1000.0, 0.0)
-    assert set(passer_by(glass, light, 0.0).rgb) == {127}
+    assert set(passer_by(glass, light).rgb) == {127}
 
 
 @pytest.mark.parametrize("part", [Fan(Environment()), Backlight(Environment())], ids=["fan", "backlight"])

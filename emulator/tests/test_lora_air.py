@@ -7,9 +7,8 @@ import pytest
 from lora_bench import SF7, Bench
 
 from pave_emulator.air.airtime import airtime, time_on_air_s
-from pave_emulator.air.police import EU868, Police, SubBand
+from pave_emulator.air.police import Police
 from pave_emulator.air.propagation import SNR_LIMIT_DB, PathLoss, noise_floor_dbm
-from pave_emulator.trace import Trace
 
 TIMES = airtime(SF7, 20)
 SYMBOL_S = TIMES.symbol_s
@@ -377,12 +376,3 @@ def test_power_is_judged_as_erp_and_the_whole_signal_must_be_in_a_band(frequency
     bench.at(0.0, antenna, b"x", power_dbm, replace(SF7, frequency_hz=frequency_hz))
     bench.clock.run_until(1)
     assert [v["what"] for v in violations(bench)] == what
-
-
-def test_where_there_is_a_dwell_limit_it_is_watched():
-    trace = Trace(hashed=True)
-    police = Police(trace, (SubBand("AS923", 920_000_000, 925_000_000, 1.0, 14.0, max_dwell_s=0.4),))
-    police.observe("a", replace(SF7, frequency_hz=923_200_000), 14, 0.0, 0.41)
-    police.observe("a", replace(SF7, frequency_hz=923_200_000), 14, 1.0, 1.39)
-    assert police.violations == {("a", "dwell"): 1}
-    assert all(band.max_dwell_s is None for band in EU868)

@@ -191,7 +191,7 @@ PWM(Pin(39), freq=5000)
         assert abs(pulses - 1100 / 60 * 2 * 10) <= 2  # half of 2,200 rpm, two pulses a turn, ten seconds
         await bench.line(">>>")
         fan, light = bench.device.chip("fan"), bench.device.chip("light")
-        assert abs(light.brightness(0.0) - 0.25) < 1e-3
+        assert abs(light.brightness() - 0.25) < 1e-3
         assert abs(fan.rpm(bench.device._clock.now_s()) - 1100) < 5
         assert any("FAULT fan" in line and "5000 Hz" in line for line in bench.lines)
 

@@ -55,9 +55,9 @@ def test_a_constant_load_lasts_as_long_as_the_handbook_measured():
 
 def test_the_budget_is_the_ledgers_charge_at_the_cell():
     projection = project(constant(1e-3), PLAIN, ROOM)
-    assert projection.budget[("load", "on", "power on")] == pytest.approx(24.0)
+    assert projection.budget[("load", "on", "power-on")] == pytest.approx(24.0)
     through = project(constant(1e-3), replace(PLAIN, regulator=RegulatorSpec(efficiency=0.9)), ROOM)
-    assert through.budget[("load", "on", "power on")] == pytest.approx(24.0 * 3.3 / 0.9 / 3.6)
+    assert through.budget[("load", "on", "power-on")] == pytest.approx(24.0 * 3.3 / 0.9 / 3.6)
 
 
 def test_every_way_of_adding_it_up_gives_the_same_day():

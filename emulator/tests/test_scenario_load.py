@@ -119,3 +119,16 @@ def test_bays_of_one_street_that_lie_close_are_a_row():
     assert [len(row.along_m) for row in rows([Bay("a", "taxi"), Bay("b", "taxi")])] == [1, 1]
     long = [Bay(f"{i:02}", "taxi", "rue", (0.0, 6.0 * i)) for i in range(25)]
     assert all(max(row.along_m.values()) <= 60 for row in rows(long)) and sum(len(r.along_m) for r in rows(long)) == 25
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("never: {kind: console, text: oops}", "a console record has no 'text': "),
+        ("never: {kind: boot, cause: poweron}", "no cause 'poweron': did you mean 'power-on'"),
+    ],
+)
+def test_a_property_that_could_not_fail_is_refused(tmp_path, rule, message):
+    path = written(tmp_path, f"name: x\nseed: 1\nearth_field_ut: [1, 2, 3]\nnoise_ut: 0\nproperties:\n  - {rule}\n")
+    with pytest.raises(ScenarioError, match=message):
+        load(path)

@@ -109,14 +109,14 @@ steps:
 def test_a_step_waits_for_what_a_device_records(tmp_path):
     text = """
 steps:
-  - after: {kind: console, device: d, text: {contains: ready}}
+  - after: {kind: console, device: d, line: {contains: ready}}
     do: {wifi_loss: {share: 0.5, s: 60}}
 """
     _, calls, running = play(tmp_path, text)
-    running.observe(Record(5, "d", "console", {"text": "booting"}))
-    running.observe(Record(5, "e", "console", {"text": "ready"}))
+    running.observe(Record(5, "d", "console", {"line": "booting"}))
+    running.observe(Record(5, "e", "console", {"line": "ready"}))
     assert running.advance(2000) == [] and calls == []
-    running.observe(Record(1_500_000_000, "d", "console", {"text": "now ready."}))
+    running.observe(Record(1_500_000_000, "d", "console", {"line": "now ready."}))
     running.advance(1500)
     assert calls == [("wifi_loss", {"share": 0.5, "s": 60.0})]
 
@@ -154,11 +154,11 @@ def test_a_deadline_after_the_end_is_open_and_one_before_it_is_missed(tmp_path):
     ("text", "good", "bad", "failed_s", "reason"),
     [
         (
-            "never: {kind: console, text: {contains: Traceback}}",
-            [Record(1, "d", "console", {"text": "fine"})],
-            [Record(2_000_000, "d", "console", {"text": "Traceback (most"})],
+            "never: {kind: console, line: {contains: Traceback}}",
+            [Record(1, "d", "console", {"line": "fine"})],
+            [Record(2_000_000, "d", "console", {"line": "Traceback (most"})],
             2.0,
-            "console d text=Traceback (most at 2 s",
+            "console d line=Traceback (most at 2 s",
         ),
         (
             "always: {of: {kind: lora, what: tx}, holds: {kind: lora, sf: {least: 7, most: 10}}}",
@@ -175,11 +175,11 @@ def test_a_deadline_after_the_end_is_open_and_one_before_it_is_missed(tmp_path):
             "no datagram device=d for 300 s since 250 s",
         ),
         (
-            "at_most: {count: 2, event: {kind: boot, cause: deepsleep}, s: 100}",
-            [Record(t * 1_000_000, "d", "boot", {"cause": "deepsleep"}) for t in (1, 50, 101, 150)],
-            [Record(t * 1_000_000, "d", "boot", {"cause": "deepsleep"}) for t in (1, 50, 100, 150)],
+            "at_most: {count: 2, event: {kind: boot, cause: deep sleep}, s: 100}",
+            [Record(t * 1_000_000, "d", "boot", {"cause": "deep sleep"}) for t in (1, 50, 101, 150)],
+            [Record(t * 1_000_000, "d", "boot", {"cause": "deep sleep"}) for t in (1, 50, 100, 150)],
             100.0,
-            "3 times boot cause=deepsleep in 100 s",
+            "3 times boot cause=deep sleep in 100 s",
         ),
     ],
 )

@@ -6,12 +6,13 @@ import random
 import statistics
 
 import pytest
+from dipole import dipole_ut
 
 from pave_emulator.scenario import vehicle
 from pave_emulator.scenario.model import Drift, Metro, Passers, Scenario, ScenarioError, Traffic, Visit, Weather
 from pave_emulator.scenario.motion import MANOEUVRES, position_m
 from pave_emulator.scenario.site import Bay, rows
-from pave_emulator.scenario.vehicle import KINDS, dipole_ut
+from pave_emulator.scenario.vehicle import KINDS
 from pave_emulator.scenario.world import World
 
 EARTH = (20.9, 0.8, 43.7)

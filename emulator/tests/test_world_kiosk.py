@@ -3,7 +3,9 @@
 import itertools
 from collections import Counter
 
+from pave_emulator.scenario.calendar import DEFAULT_START, Calendar
 from pave_emulator.scenario.model import People, Scenario
+from pave_emulator.scenario.persons import Kiosk
 from pave_emulator.scenario.world import Bay, Happening, World
 
 HOUR_S, DAY_S = 3600.0, 86400.0
@@ -24,7 +26,7 @@ def test_people_come_press_the_button_and_go():
         assert 200 < counts[place, "press", True] < 600
     for one in seen[:200]:
         if one.what == "press" or one.on:
-            assert here.person_near(one.place, one.t_s + 1e-3)
+            assert here.kiosks[one.place].persons.present(one.t_s + 1e-3)
     assert counts["k-0", "person", True] != counts["k-1", "person", True]
 
 
@@ -69,10 +71,21 @@ def test_the_pc_says_every_five_seconds_that_it_lives_until_it_does_not():
 
 def test_somebody_stands_on_a_bay_by_chance_or_by_a_step():
     here = world(People(on_bay_per_day=24))
-    minutes = sum(here.person_near("bay-0", minute * 60) for minute in range(24 * 60))
+    minutes = sum(bool(here.echoes("bay-0", minute * 60)) for minute in range(24 * 60))
     assert 3 < minutes < 60
     quiet = world(People())
     quiet.act("person", {"place": "bay-0", "s": 30.0}, 100)
-    assert [quiet.person_near("bay-0", t) for t in (99, 100, 129, 130)] == [False, True, True, False]
+    assert [bool(quiet.echoes("bay-0", t)) for t in (99, 100, 129, 130)] == [False, True, True, False]
     quiet.act("person", {"place": "k-0", "s": 30.0}, 100)
     assert [(one.t_s, one.on) for one in quiet.happenings(200)] == [(100, True), (130, False)]
+
+
+def test_a_pc_beats_every_five_seconds_from_whatever_phase_and_never_stands_still():
+    for number in range(200):
+        kiosk = Kiosk(0.0, number, "k", Calendar(DEFAULT_START))
+        now_s = 0.0
+        for _ in range(500):
+            due_s = kiosk.next_heartbeat_s(now_s)
+            assert due_s is not None
+            assert now_s == 0.0 or 4.99 < due_s - now_s < 5.01
+            now_s = due_s

@@ -342,6 +342,8 @@ def test_a_planar_reflector_needs_less_averaging():
 
 def test_signal_quality_is_what_an_echo_of_0_db_reaches_at_the_end_of_each_subsweep():
     """By the radar equation, up to the rounding of HWAAS and what the tool leaves of the processing gain."""
-    for part in plan.subsweeps(replace(DEFAULT, start_m=1.3)):
+    parts = plan.subsweeps(replace(DEFAULT, start_m=1.3))
+    assert len(parts) == plan.SUBSWEEPS
+    for part in parts:
         gain_db = 9 * math.log10(plan._processing_gain(part.profile, part.step))
         assert part.snr_db(0.0, part.end_m) == pytest.approx(15.0 + gain_db, abs=1.0)

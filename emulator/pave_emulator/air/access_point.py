@@ -6,7 +6,7 @@ import hashlib
 import math
 from dataclasses import dataclass, field
 
-AUTH_OPEN, AUTH_WPA2_PSK, AUTH_WPA3_PSK = 0, 3, 6  # wifi_auth_mode_t
+AUTH_OPEN, AUTH_WPA2_PSK = 0, 3  # wifi_auth_mode_t
 TRANSMIT_DBM = 20.0  # EIRP limit at 2.4 GHz, ETSI EN 300 328
 FIRST_METRE_DB = 40.2  # free space at 2,437 MHz (channel 6)
 LOSS_EXPONENT = 3.0  # a building or a street with obstacles, ITU-R P.1238, table 2
@@ -19,7 +19,7 @@ class AccessPoint:
     """A network that stations may join. An empty key is an open network.
 
     Attributes:
-        rssi_dbm: how it is received by stations when one of both has no position.
+        rssi_dbm: how stations receive it where it or they have no position.
         position_m: where it stands. on: False while it is without power (`WifiAir.switch` tells the stations).
         bssid: its address; made from the name when it is empty.
     """

@@ -13,13 +13,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from pave_emulator.air.streams import HostStreams, MemoryStreams, Streams
+from pave_emulator.air.streams import FIRST_EPHEMERAL_PORT, LOOPBACK, Address, HostStreams, MemoryStreams, Streams
 
-LOOPBACK = "127.0.0.1"
 LATENCY_S = 0.001
-FIRST_EPHEMERAL_PORT = 49152  # RFC 6335, section 6
 
-Address = tuple[str, int]
 Receiver = Callable[[bytes, Address], None]
 
 

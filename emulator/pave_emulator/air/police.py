@@ -1,4 +1,4 @@
-"""Whoever transmits in 863 to 870 MHz is watched: duty cycle over a rolling hour, power, band, dwell time.
+"""Whoever transmits in 863 to 870 MHz is watched: duty cycle over a rolling hour, power, band.
 
 Violations are faults in the trace and counted; nothing is prevented, as in the street.
 
@@ -28,7 +28,6 @@ class SubBand:
         low_hz, high_hz: the whole signal must lie between.
         duty_cycle: part of an hour.
         max_erp_dbm: effective radiated power.
-        max_dwell_s: longest single transmission; None where there is no such rule.
     """
 
     name: str
@@ -36,7 +35,6 @@ class SubBand:
     high_hz: int
     duty_cycle: float
     max_erp_dbm: float
-    max_dwell_s: float | None = None
 
 
 EU868 = (
@@ -66,8 +64,6 @@ class Police:
             return
         if erp_dbm > band.max_erp_dbm + 0.05:
             self._fault(device, "erp", start_s, band=band.name, erp_dbm=round(erp_dbm, 1), limit_dbm=band.max_erp_dbm)
-        if band.max_dwell_s is not None and end_s - start_s > band.max_dwell_s:
-            self._fault(device, "dwell", start_s, band=band.name, on_s=round(end_s - start_s, 6))
         used_s = self._account(device, band, start_s, end_s)
         limit_s = band.duty_cycle * OBSERVATION_S
         if used_s > limit_s + 1e-9:

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from pave_emulator import trace as traces
 from pave_emulator.air.concentrator import Concentrator, Uplink
@@ -280,8 +280,8 @@ class GatewayLink:
 
 
 class _Socket(asyncio.DatagramProtocol):
-    def __init__(self, arrived: Any) -> None:
+    def __init__(self, arrived: Callable[[bytes], None]) -> None:
         self._arrived = arrived
 
-    def datagram_received(self, data: bytes, addr: Any) -> None:
+    def datagram_received(self, data: bytes, addr: Address) -> None:
         self._arrived(data)

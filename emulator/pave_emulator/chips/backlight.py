@@ -59,18 +59,18 @@ class Backlight(Chip):
     def _set_state(self) -> None:
         self.state = "on" if self._powered and self._duty else "off"
 
-    def brightness(self, now_s: float) -> float:
+    def brightness(self) -> float:
         """0 (dark) to 1."""
         return self._duty if self._powered else 0.0
 
     def supply_current_ua(self, now_s: float) -> float:
         """Mean supply current at this instant."""
-        return self._full_ua * self.brightness(now_s)
+        return self._full_ua * self.brightness()
 
 
-def passer_by(glass: Glass, backlight: Backlight, now_s: float) -> Picture:
+def passer_by(glass: Glass, backlight: Backlight) -> Picture:
     """What somebody in front of the kiosk sees: the glass, as bright as the backlight makes it."""
     picture = glass.picture()
-    brightness = backlight.brightness(now_s)
+    brightness = backlight.brightness()
     dimmed = bytes(int(level * brightness) for level in range(256))
     return Picture(picture.width_px, picture.height_px, picture.rgb.translate(dimmed))

@@ -198,7 +198,7 @@ class Sx1262(SpiChip):
             0x00: lambda p, _now_s: modem.reset_stats(),
             0x02: lambda p, _now_s: modem.clear_irqs(int.from_bytes(p, "big")),
             0x07: lambda p, _now_s: modem.clear_errors(),
-            0x0D: self._write_registers,
+            0x0D: lambda p, _now_s: self._write_registers(p),
             0x0E: lambda p, _now_s: self._write_buffer(p),
             0x80: lambda p, now_s: modem.standby(p[0], now_s),
             0x82: lambda p, now_s: modem.rx(int.from_bytes(p, "big"), now_s),
@@ -232,7 +232,7 @@ class Sx1262(SpiChip):
         for at, value in enumerate(parameters[1:]):
             self.modem.buffer[(parameters[0] + at) % BUFFER_BYTES] = value
 
-    def _write_registers(self, parameters: bytes, now_s: float) -> None:
+    def _write_registers(self, parameters: bytes) -> None:
         first = int.from_bytes(parameters[:2], "big")
         for at, value in enumerate(parameters[2:]):
             self._check_register(first + at)

@@ -35,7 +35,6 @@ class Config:
     packet: tuple[int, bool, int, bool, bool] | None = None  # preamble, implicit, bytes, CRC, inverted IQ
     pa_max_dbm: int | None = None
     power: int | None = None
-    ramp: int = 0
     tx_base: int = 0
     rx_base: int = 0
     irq_mask: int = 0
@@ -103,7 +102,7 @@ class Config:
         power = int.from_bytes(parameters[:1], "big", signed=True)
         check(t.MIN_POWER_DBM <= power <= t.MAX_POWER_DBM, f"power {power} is outside of -9 to +22 (13.4.4)")
         check(parameters[1] <= 7, f"ramp time {parameters[1]:#04x} (table 13-41)")
-        self.power, self.ramp = power, parameters[1]
+        self.power = power
 
     def set_buffer_base_address(self, parameters: bytes) -> None:
         """13.4.8."""

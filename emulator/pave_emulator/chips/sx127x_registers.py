@@ -27,7 +27,8 @@ class Registers:
             check(value >> 4 < len(t.BANDWIDTH_HZ), f"RegModemConfig1 {value:#04x}: bandwidth {value >> 4} (6.4)")
             check(1 <= value >> 1 & 7 <= 4, f"RegModemConfig1 {value:#04x}: coding rate {value >> 1 & 7} (6.4)")
         elif register == t.MODEM_CONFIG_2:
-            check(6 <= value >> 4 <= 12, f"RegModemConfig2 {value:#04x}: spreading factor {value >> 4} (6.4)")
+            known = "7 to 12 are modelled, SF6 has another packet format (4.1.1.2)"
+            check(7 <= value >> 4 <= 12, f"RegModemConfig2 {value:#04x}: spreading factor {value >> 4}, {known}")
             check(not value & 0x08, f"RegModemConfig2 {value:#04x}: TxContinuousMode is not modelled (6.4)")
         elif register == t.HOP_PERIOD:
             check(value == 0, f"RegHopPeriod {value}: frequency hopping is not modelled (4.1.1.8)")
@@ -53,7 +54,7 @@ class Registers:
 
     @property
     def spreading_factor(self) -> int:
-        """6 to 12."""
+        """7 to 12."""
         return self[t.MODEM_CONFIG_2] >> 4
 
     @property
@@ -103,8 +104,6 @@ class Registers:
         warnings = []
         if (self[t.INVERT_IQ_2] == 0x19) != modulation.inverted_iq:
             warnings.append(f"RegInvertIQ2 {self[t.INVERT_IQ_2]:#04x}: 0x19 with inverted IQ, 0x1d without (6.4)")
-        if self.spreading_factor == 6 and not self._ready_for_sf6():
-            warnings.append("SF6 needs an implicit header, 0x31 = 0xc5 and 0x37 = 0x0c (4.1.1.2)")
         limit_ma = self.ocp_ma()
         if sending and limit_ma is not None and t.STATES_UA[self.tx_state()] > limit_ma * 1000 + t.STATES_UA["fs"]:
             warnings.append(f"{self.tx_state()} draws more than the current limit, {limit_ma:g} mA (5.4.4)")
@@ -113,10 +112,6 @@ class Registers:
             if not sending and wide and (self[t.HIGH_BW_1], self[t.HIGH_BW_2]) != (first, second):
                 warnings.append(f"500 kHz needs 0x36 = {first:#04x} and 0x3a = {second:#04x} (errata 2.1)")
         return warnings
-
-    def _ready_for_sf6(self) -> bool:
-        detection = (self[t.DETECT_OPTIMIZE] & 7, self[t.DETECTION_THRESHOLD])
-        return bool(self[t.MODEM_CONFIG_1] & 1) and detection == (5, 0x0C)
 
 
 def check(valid: bool, what: str) -> None:

@@ -11,7 +11,6 @@ One operation is the erase of one sector or one program call. Faults are set fro
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,7 +30,7 @@ class FlashError(Exception):
 class Flash:
     """One device's flash. `erases` and `programs` count operations since it was opened, `changes` also faults.
 
-    `last_operation_s` is how long the last call of `erase` or `program` kept the chip busy, for virtual time to charge.
+    `last_operation_s` adds up how long `erase` and `program` keep the chip busy; who charges that sets it to 0 before.
     `on_operation`, when set, is called with kind ("erase" or "program"), address and size before each operation.
     """
 
@@ -83,7 +82,7 @@ class Flash:
         self._check(address, size)
         if address % SECTOR_BYTES or size % SECTOR_BYTES:
             raise self._refuse(f"erase of {size} bytes at {address:#x}: not whole sectors of {SECTOR_BYTES}")
-        self.last_operation_s = timing.erase_s(address, size, SECTOR_BYTES)
+        self.last_operation_s += timing.erase_s(address, size, SECTOR_BYTES)
         for sector in range(address, address + size, SECTOR_BYTES):
             self._begin(ERASE, sector, SECTOR_BYTES)
             self.erases += 1
@@ -100,7 +99,7 @@ class Flash:
             at = next(i for i, (new, was) in enumerate(zip(data, old, strict=True)) if new & ~was & ~stuck >> 8 * i)
             message = f"program at {address + at:#x}: {data[at]:#04x} over {old[at]:#04x} would set a bit: erase first"
             raise self._refuse(message)
-        self.last_operation_s = timing.program_s(address, len(data))
+        self.last_operation_s += timing.program_s(address, len(data))
         self._begin(PROGRAM, address, len(data))
         self.programs += 1
         self._finish(PROGRAM, address, bits.to_bytes(len(data), "little"))
@@ -146,14 +145,6 @@ class Flash:
         if not 0 <= bit <= 7:
             raise ValueError(f"bit {bit} of a byte: 0 to 7")
         self._store(address, bytes([self.read(address, 1)[0] ^ 1 << bit]))
-
-    def flip_random_bits(self, count: int, address: int, size: int, seed: int) -> list[tuple[int, int]]:
-        """Invert `count` different bits in a range, drawn from `seed`; return them as (address, bit)."""
-        rng = random.Random(f"{seed}:flip")
-        flipped = [(address + at // 8, at % 8) for at in rng.sample(range(size * 8), count)]
-        for where, bit in flipped:
-            self.flip_bit(where, bit)
-        return flipped
 
     def wear_out(self, after_erases: int, seed: int = 0) -> None:
         """Let each sector's erases beyond `after_erases` leave a few bits at 0, the same ones for ever."""

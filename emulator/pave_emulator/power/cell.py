@@ -26,7 +26,6 @@ import math
 from dataclasses import dataclass
 
 YEAR_S = 365.25 * 86400
-KELVIN = 273.15
 Table = tuple[tuple[float, float], ...]
 
 SHELF_YEARS = 20.0  # manufacturers' claims end here

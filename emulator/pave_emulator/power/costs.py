@@ -1,15 +1,15 @@
-"""What code costs on an ESP32-S3, in time and in current: the one table virtual time and the ledger are charged from.
+"""What code costs on an ESP32-S3, in time and in current. What flash costs in time is `flash.timing`.
 
 Each field says where its value comes from and how far to trust it: DATASHEET (a printed table), MEASURED (somebody's
 instrument, on the hardware named), DERIVED (arithmetic on such figures, shown), ESTIMATE (nothing printed was found).
-Fields are in SI units, named in their last part: `_s` seconds, `_a` amperes, `_bps` bits per second. Times of code are
-at 240 MHz; `cpu_s` scales them. Currents are the chip's at 3.3 V and 25 C.
+Fields are in SI units, named in their last part: `_s` seconds, `_a` amperes. Times of code are at 240 MHz; `cpu_s`
+scales them. Currents are the chip's at 3.3 V and 25 C.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 DATASHEET, MEASURED, DERIVED, ESTIMATE = "datasheet", "measured", "derived", "estimate"
 REFERENCE_MHZ = 240
@@ -20,23 +20,12 @@ _SLEEP = _S3 + "table 5-10"
 _BUSY = _S3 + "table 5-9, one core on 32-bit data, other idle, all peripheral clocks on"
 _WAITI = _S3 + "table 5-9, WAITI, peripheral clocks off"
 _RF = _S3 + "table 5-7, peak"
-_FLASH = _S3 + "table 5-11, typical"
 _BOOT = "glenn20/upy-esp32-experiments, OptimisingMicropythonBootTime: FeatherS3 (ESP32-S3, 240 MHz), Nordic PPK2, "
 _WIFI = "glenn20/upy-esp32-experiments, ESPNowvsWifiEnergyUsage: ESP32 (not S3), Nordic PPK2, "
 
 
 def _cited(value: float, basis: str, source: str) -> Any:
     return field(default=value, metadata={"basis": basis, "source": source})
-
-
-class Row(NamedTuple):
-    """One line of the table, for reports and documentation."""
-
-    name: str
-    value: float
-    unit: str
-    basis: str
-    source: str
 
 
 @dataclass(frozen=True)
@@ -54,16 +43,10 @@ class Costs:
     idle_240_a: float = _cited(32.9e-3, DATASHEET, _WAITI)
     boot_a: float = _cited(36e-3, DERIVED, _BOOT + "1.7 mC in 47.0 ms before app_main")
     light_sleep_a: float = _cited(240e-6, DATASHEET, _SLEEP + ", VDD_SPI and Wi-Fi off")
-    deep_sleep_a: float = _cited(7e-6, DATASHEET, _SLEEP + ", RTC memory on, RTC peripherals off (timer, ext1)")
     deep_sleep_rtc_a: float = _cited(8e-6, DATASHEET, _SLEEP + ", RTC memory and peripherals on (ext0, pulls, hold)")
-    power_off_a: float = _cited(1e-6, DATASHEET, _SLEEP + ", CHIP_PU low")
-    wifi_tx_b_a: float = _cited(340e-3, DATASHEET, _RF + ", 802.11b 1 Mbps at 21 dBm")
-    wifi_tx_g_a: float = _cited(291e-3, DATASHEET, _RF + ", 802.11g 54 Mbps at 19 dBm")
     wifi_tx_n_a: float = _cited(283e-3, DATASHEET, _RF + ", 802.11n HT20 MCS7 at 18.5 dBm")
     wifi_rx_a: float = _cited(88e-3, DATASHEET, _RF + ", RX HT20, CPU idle")
     wifi_connect_a: float = _cited(146e-3, DERIVED, _WIFI + "(100.2 - 3.3) mC / (734 - 70) ms, static address")
-    flash_read_a: float = _cited(10e-3, DATASHEET, _S3 + "note 3 of table 5-9, two-line mode at 80 Mbit/s, additional")
-    flash_write_a: float = _cited(20e-3, ESTIMATE, "Winbond W25Q64JV gives at most 25 mA for program and erase")
 
     # Boot, s
     boot_s: float = _cited(47.0e-3, MEASURED, _BOOT + "wake to app_main, image not validated (deep sleep)")
@@ -71,8 +54,6 @@ class Costs:
     nvs_init_s: float = _cited(7.8e-3, MEASURED, _BOOT + "nvs_flash_init()")
     vm_start_s: float = _cited(0.8e-3, MEASURED, _BOOT + "app_main to _boot.py")
     mount_s: float = _cited(340e-3, MEASURED, _BOOT + "_boot.py to main.py (16 MB flash), 350 ms less a sleep of 10 ms")
-    wake_stub_s: float = _cited(8.7e-3, MEASURED, "glenn20/upy-esp32-experiments, ESP32WakeStubs: wake to sleep")
-    crash_restart_s: float = _cited(264e-3, DERIVED, "boot_s + validate_s: a panic is a reset that validates")
 
     # Code, s
     bytecode_s: float = _cited(
@@ -93,29 +74,13 @@ class Costs:
         80e-6, MEASURED, "arduino-esp32 issue 6819: one short message, mbedTLS with hardware, ESP32, core 2.0.3"
     )
 
-    # Flash, s
-    flash_erase_4k_s: float = _cited(70e-3, DATASHEET, _FLASH + ", T_SE (at most 500 ms)")
-    flash_erase_64k_s: float = _cited(300e-3, DATASHEET, _FLASH + ", T_BE2")
-    flash_program_256_s: float = _cited(0.8e-3, DATASHEET, _FLASH + ", T_PP (at most 5 ms)")
-    flash_read_bps: float = _cited(
-        320e6, DERIVED, "four lines at 80 MHz: MicroPython's sdkconfig.flash_qio_80m, ESP32_GENERIC_S3"
-    )
-
-    # Buses and clocks, s
+    # Buses, s
     i2c_transaction_s: float = _cited(60e-6, ESTIMATE, "interrupt-driven driver: as SPI's, plus task switches")
     spi_transaction_s: float = _cited(
         26e-6,
         DATASHEET,
         "ESP-IDF Programming Guide, SPI Master Driver, Transaction Duration (interrupt, DMA, S3)",
     )
-    tcxo_start_s: float = _cited(
-        5e-3, DERIVED, "LoRaMac-node, board-config.h: BOARD_TCXO_WAKEUP_TIME 5 ms with SX1262MBXDAS"
-    )
-    light_sleep_wake_s: float = _cited(1e-3, ESTIMATE, "flash stays powered; ESP-IDF sleep code and clock switch")
-
-    # Wi-Fi, s
-    wifi_connect_s: float = _cited(664e-3, DERIVED, _WIFI + "734 ms less 70 ms of boot, static address")
-    wifi_dhcp_s: float = _cited(892e-3, DERIVED, _WIFI + "1,626 ms less 734 ms")
 
     def active_a(self, mhz: int) -> float:
         """Current while a core runs at `mhz` (40, 80, 160, 240), A. Raise ValueError for others."""
@@ -145,34 +110,8 @@ class Costs:
         """One SPI transfer of `size` bytes."""
         return self.spi_transaction_s + 8 * size / hz
 
-    def uart_s(self, size: int, baud: int) -> float:
-        """`size` bytes, 8N1."""
-        return 10 * size / baud
-
-    def flash_program_s(self, size: int) -> float:
-        """Program `size` bytes, by pages of 256."""
-        return -(-size // 256) * self.flash_program_256_s
-
     def _at(self, mode: str, mhz: int) -> float:
         current = getattr(self, f"{mode}_{mhz}_a", None)
         if current is None:
             raise ValueError(f"{mhz} MHz: the datasheet's table 5-9 has 40, 80, 160 and 240 MHz")
         return current
-
-
-UNITS = {"a": "A", "s": "s", "bps": "bit/s"}
-SOURCES: dict[str, str] = {f.name: f.metadata["source"] for f in fields(Costs)}
-
-
-def table(costs: Costs | None = None) -> list[Row]:
-    """Every constant with its value, unit, basis and source, in the order of `Costs`."""
-    shown = costs or Costs()
-    return [
-        Row(f.name, getattr(shown, f.name), UNITS[f.name.rsplit("_", 1)[1]], f.metadata["basis"], f.metadata["source"])
-        for f in fields(shown)
-    ]
-
-
-def as_text() -> str:
-    """The table for a terminal or a document, one line a constant."""
-    return "".join(f"{r.name:22}{r.value:12.4g} {r.unit:6}{r.basis:10}{r.source}\n" for r in table())

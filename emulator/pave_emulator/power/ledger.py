@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-POWER_ON, SLEEP = "power on", "sleep"  # the first cause, and the one that is no reason to be awake
+POWER_ON, SLEEP = "power-on", "sleep"  # the first cause, and the one that is no reason to be awake
 DEFAULT_RAIL = "3v3"
 SPANS_KEPT = 64  # a wake's outcome is known long before the 64th wake after it
 

@@ -17,8 +17,6 @@ from pave_emulator.power.spec import read_mcu_currents, read_power
 from pave_emulator.power.supply import CELL_RAIL, Supply
 from pave_emulator.power.voltage_log import VoltageLog
 
-MHZ = 160  # a build without octal PSRAM (CONFIG_ESP_DEFAULT_CPU_FREQ_MHZ); the other runs at 240
-MHZ_PSRAM = 240
 FULL_CELL_V = 3.6
 FALSE_WAKE = "false wake"
 
@@ -41,14 +39,13 @@ class Meter:
         self._chips = chips
         self._clock = clock
         self._brown_out = brown_out
-        self._costs = Costs()
-        mhz = MHZ_PSRAM if board.psram_bytes else MHZ
-        self._mcu_a = read_mcu_currents(board.mcu_table, self._costs, mhz)
-        self._mcu_a |= {"off": 0.0, "boot": self._costs.boot_a}
+        costs = Costs()
+        self._mcu_a = read_mcu_currents(board.mcu_table, costs, board.mhz)
+        self._mcu_a |= {"off": 0.0, "boot": costs.boot_a}
         self._wifi_a = {
             "off": 0.0,
             "rx": self._mcu_a["wifi_rx"] - self._mcu_a["idle"],
-            "connecting": self._costs.wifi_connect_a - self._mcu_a["idle"],
+            "connecting": costs.wifi_connect_a - self._mcu_a["idle"],
         }
         self._drawn: dict[str, tuple[str, float]] = {}
         self._span = 0

@@ -33,7 +33,12 @@ def check_places(scenario: Scenario, bays: Sequence[Bay], kiosks: Collection[str
 
 
 def check_devices(scenario: Scenario, devices: Collection[str]) -> None:
-    """Raise ScenarioError for a step that names a device that there is not."""
+    """Raise ScenarioError for a step or property that names a device that there is not."""
+    for rule in scenario.properties:
+        for pattern in rule.patterns:
+            device = dict(pattern.wanted).get("device")
+            if isinstance(device, str) and device:
+                _known(device, set(devices), "device", f"property {rule.name!r}")
     for step in scenario.steps:
         device = step.arguments.get("device")
         if step.action in FAULT_ACTIONS and isinstance(device, str):

@@ -1,7 +1,7 @@
 """The `steps` and `properties` of a scenario file, and the event patterns in both.
 
 An event is written as one of the world's, by name: `arrives: BAY`, `leaves: BAY`, `press: PLACE`, `person: PLACE`,
-`level: PLACE`, `step: NAME`, where `any` is every one; or by its record: `{kind: boot, device: X, cause: poweron}`. A
+`level: PLACE`, `step: NAME`, where `any` is every one; or by its record: `{kind: boot, device: X, cause: power-on}`. A
 value is plain, `{least: 1, most: 9}`, `{contains: text}`, or `@field`, the value of the event before.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from pave_emulator import trace
+from pave_emulator.causes import CAUSES
 from pave_emulator.nearest import hint
 from pave_emulator.scenario.events import ANY, WORLD, Bounds, Contains, Pattern, Reference
 from pave_emulator.scenario.motion import MANOEUVRES
@@ -90,7 +91,17 @@ class StepReader:
             word = key_node.value if isinstance(key_node, yaml.ScalarNode) else ""
             reader.fail(key_node, f"no event {word!r}: {hint(word, (*WORLD, 'kind'))}")
         kind = reader.choice(trace.KINDS, "kind of record")(pairs.pop("kind")[1])
+        self._check_fields(kind, pairs)
         return Pattern(kind, tuple((name, self._value(value)) for name, (_, value) in pairs.items()))
+
+    def _check_fields(self, kind: str, pairs: dict[str, tuple[yaml.Node, yaml.Node]]) -> None:
+        """A field that no such record has, or a cause there is not, would make a property that cannot fail."""
+        fields = trace.FIELDS.get(kind)
+        for name, (key_node, value_node) in pairs.items():
+            if fields is not None and name not in ("device", *fields):
+                self._reader.fail(key_node, f"a {kind} record has no {name!r}: {hint(name, ('device', *fields))}")
+            if (kind, name) == (trace.BOOT, "cause") and isinstance(value_node, yaml.ScalarNode):
+                self._reader.choice(tuple(CAUSES.values()), "cause")(value_node)
 
     def _part(self, part: str) -> Read:
         if part == "s":

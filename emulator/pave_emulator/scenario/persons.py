@@ -14,6 +14,7 @@ from pave_emulator.scenario.noise import key_of, uniform
 from pave_emulator.scenario.timeline import Timeline
 
 HEARTBEAT_S = 5.0  # the kiosk PC's, on its UART
+ROUNDING_S = 1e-3  # a beat so near is the one that has just been
 LEVELS = {"mains": True, "lid": False, "pc": True}  # lid: True is open
 _STAY_S, _MOST_S = 40.0, 300.0
 _PRESSES = (0, 0, 1, 1, 2, 3)
@@ -102,8 +103,11 @@ class Kiosk:
 
     def next_heartbeat_s(self, now_s: float) -> float | None:
         """When the PC next says that it lives, after `now_s`; None while it is dead or without mains."""
-        alive = self.levels["pc"].at(now_s) and self.levels["mains"].at(now_s)
-        return (math.floor((now_s - self._phase_s) / HEARTBEAT_S) + 1) * HEARTBEAT_S + self._phase_s if alive else None
+        if not (self.levels["pc"].at(now_s) and self.levels["mains"].at(now_s)):
+            return None
+        count = math.floor((now_s - self._phase_s) / HEARTBEAT_S) + 1
+        due_s = count * HEARTBEAT_S + self._phase_s
+        return due_s if due_s - now_s > ROUNDING_S else due_s + HEARTBEAT_S
 
 
 def _standing(rng: random.Random, t_s: float) -> Person:

@@ -99,7 +99,7 @@ class Vehicle:
 
     def field_ut(self, along_m: float, across_m: float) -> Vector:
         """Field (along, across, down) at a sensor with the vehicle's middle so far along and across from it."""
-        # `dipole_ut` of each part, written out: this is where a busy street's time goes.
+        # mu0/4pi (3 (m.r) r / r5 - m / r3) of each part, in scalars: this is where a busy street's time goes.
         x = y = z = 0.0
         for at_m, beside_m, rz, mx, my, mz in self._parts:
             rx, ry = -along_m - at_m, -across_m - beside_m
@@ -147,16 +147,6 @@ def draw_passing(rng: random.Random, kind: str) -> Vehicle:
     )
     stop_m = (rng.uniform(-1, 1) * MAX_STOP_ALONG_M, rng.uniform(-1, 1) * MAX_STOP_ACROSS_M)
     return Vehicle(kind, dipoles, rng.uniform(*ranges.clearance_m), stop_m, rng.uniform(*ATTENUATION_DB))
-
-
-def dipole_ut(moment_am2: Vector, r_m: Vector) -> Vector:
-    """Field in uT of a magnetic dipole at distance vector r: mu0/4pi (3 (m.r) r / r5 - m / r3)."""
-    mx, my, mz = moment_am2
-    rx, ry, rz = r_m
-    r2 = rx * rx + ry * ry + rz * rz
-    scale = MU0_OVER_4PI_UT / (r2 * math.sqrt(r2))
-    along = 3 * (mx * rx + my * ry + mz * rz) / r2
-    return (scale * (along * rx - mx), scale * (along * ry - my), scale * (along * rz - mz))
 
 
 def _moment(rng: random.Random, size_am2: tuple[float, float]) -> Vector:

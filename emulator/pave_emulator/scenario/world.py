@@ -134,11 +134,6 @@ class World:
         share = max(0.0, 1 - max(0.0, self._over_m(place, now_s) - 1.0) / (_ANTENNA_M - 1.0))
         return stay.vehicle.attenuation_db * share
 
-    def person_near(self, place: str, now_s: float) -> bool:
-        """Whether somebody stands on a bay or before a kiosk."""
-        persons = self.kiosks[place].persons if place in self.kiosks else self._persons[place]
-        return persons.present(now_s)
-
     def _over_m(self, place: str, now_s: float) -> float:
         stay, moves, _ = self._street.tracks[place].at(now_s)
         if stay is None:

@@ -32,7 +32,6 @@ class RomChip:
     resets: dict[str, str]
     download_boot: str
     flash_boot: str
-    bootloader_offset: int
     registers: Callable[[bytes], dict[int, int]]
     writable: tuple[int, ...]
     clock_divider: int
@@ -100,7 +99,6 @@ ESP32 = RomChip(
     },
     download_boot="0x3 (DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2))",
     flash_boot="0x13 (SPI_FAST_FLASH_BOOT)",
-    bootloader_offset=0x1000,
     registers=_esp32_registers,
     writable=(0x3FF48074,),
     clock_divider=0x3FF40014,
@@ -122,7 +120,6 @@ ESP32_S3 = RomChip(
     },
     download_boot="0x0 (DOWNLOAD(USB/UART0))",
     flash_boot="0x8 (SPI_FAST_FLASH_BOOT)",
-    bootloader_offset=0,
     registers=_esp32s3_registers,
     writable=(0x6000812C,),
     clock_divider=0x60000014,

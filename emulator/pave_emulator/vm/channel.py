@@ -45,6 +45,9 @@ class Owner(Protocol):
     def ended(self) -> None:
         """The VM has ended by itself."""
 
+    def printing(self) -> None:
+        """The VM computes, and may wait for somebody to read what it prints."""
+
     def stuck(self) -> None:
         """The VM computes and never calls."""
 
@@ -76,6 +79,7 @@ class Channel:
         self._buffer = b""
         self._sequence = 0
         self._open = True
+        self._answer = (0, 0, b"")  # status, sequence, body
         self._lockstep = lockstep
         if lockstep:
             lockstep.join(self, order, now_s)
@@ -86,9 +90,18 @@ class Channel:
         """Answer the call that is open. An answer to a VM that has gone is dropped."""
         if not self._open:
             return
+        self._answer = (status, self._sequence, body)
+        if self._lockstep:
+            self._lockstep.announce(self)
+        else:
+            self.send()
+
+    def send(self) -> None:
+        """Send the answer, with what is known at this moment."""
+        status, sequence, body = self._answer
         now_s, now_us, quiet_us = self._owner.times()
         head = struct.pack(
-            ops.REPLY_HEADER, status, self._sequence, self._owner.flags(), len(body), now_us, max(now_us, quiet_us)
+            ops.REPLY_HEADER, status, sequence, self._owner.flags(), len(body), now_us, max(now_us, quiet_us)
         )
         try:
             self._sock.sendall(head + body)
@@ -122,6 +135,8 @@ class Channel:
         except ConnectionResetError:
             data = b""
         if not data:
+            if self._lockstep:
+                self._lockstep.ended(self)
             return 0, self._owner.ended
         self._buffer += data
         return self._next()
@@ -138,6 +153,10 @@ class Channel:
         self._buffer = self._buffer[end:]
         return spent_us, lambda: self._act(op, sequence, body, idle_us)
 
+    def printing(self) -> None:
+        """It may wait for somebody to read what it prints."""
+        self._owner.printing()
+
     def stuck(self) -> None:
         """It has not called for long."""
         self._owner.stuck()
@@ -153,6 +172,8 @@ class Channel:
     def _act(self, op: int, sequence: int, body: bytes, idle_us: int) -> None:
         self._sequence = sequence
         self._owner.called(idle_us)
+        if not self._open:
+            return  # what it printed before has made somebody cut its power
         try:
             result = self._handle(op, body)
         except OpError as error:

@@ -14,7 +14,7 @@ from pave_emulator.power.costs import Costs
 BYTECODES_PER_BYTE = 1.0
 
 
-def facts(flash: Flash, virtual: bool, seed: str, costs: Costs, **more: object) -> bytes:
+def facts(flash: Flash, virtual: bool, seed: str, costs: Costs, mhz: int, **more: object) -> bytes:
     """The answer to HELLO, as JSON. `seed` names this boot of this device in this run; `more` is the device's own."""
     running = flash.running_app()
     return json.dumps(
@@ -26,7 +26,7 @@ def facts(flash: Flash, virtual: bool, seed: str, costs: Costs, **more: object) 
             "image_bytes": flash.path.stat().st_size,
             "virtual": virtual,
             "seed": random_seed(seed, virtual),
-            "costs": vm_costs(costs, virtual),
+            "costs": vm_costs(costs, mhz, virtual),
             **more,
         }
     ).encode()
@@ -38,16 +38,20 @@ def random_seed(seed: str, virtual: bool) -> int:
     return int.from_bytes(noise, "big")
 
 
-def vm_costs(costs: Costs, virtual: bool) -> dict[str, int]:
-    """What the VM charges itself; nothing at wall clock."""
+def vm_costs(costs: Costs, mhz: int, virtual: bool) -> dict[str, int]:
+    """What the VM charges itself on a core of so many MHz; nothing at wall clock."""
+
+    def code(seconds: float, unit_s: float) -> int:
+        return round(costs.cpu_s(seconds, mhz) / unit_s)
+
     full = {
-        "clock_read_us": round(costs.call_s * 1e6),
-        "call_us": round(costs.call_s * 1e6),
-        "read_us_per_kb": round(costs.import_byte_s * 1024 * 1e6),
-        "code_ns_per_byte": round(costs.bytecode_s * 1e9 * BYTECODES_PER_BYTE),
-        "hash_us": round(costs.sha256_s * 1e6),
+        "clock_read_us": code(costs.call_s, 1e-6),
+        "call_us": code(costs.call_s, 1e-6),
+        "read_us_per_kb": code(costs.import_byte_s * 1024, 1e-6),
+        "code_ns_per_byte": code(costs.bytecode_s * BYTECODES_PER_BYTE, 1e-9),
+        "hash_us": code(costs.sha256_s, 1e-6),
         "aes_block_ns": round(costs.aes_block_s * 1e9),
-        "gc_us_per_kib": round(costs.gc_64kib_s * 1e6 / 64),
-        "gc_psram_us_per_kib": round(costs.gc_psram_live_64kib_s * 1e6 / 64),
+        "gc_us_per_kib": code(costs.gc_64kib_s / 64, 1e-6),
+        "gc_psram_us_per_kib": code(costs.gc_psram_live_64kib_s / 64, 1e-6),
     }
     return full if virtual else dict.fromkeys(full, 0)

@@ -32,6 +32,7 @@ class VmProcess:
         self.channel = channel
         self.console_fd = console_fd
         self.on_exit = on_exit
+        self.let_go = False  # nobody listens to the channel any more
 
 
 class ZygoteClient:
@@ -51,13 +52,18 @@ class ZygoteClient:
         """Process id of the zygote, None before start and after stop."""
         return self._process.pid if self._process else None
 
+    @property
+    def lives(self) -> bool:
+        """False when it was not started, has been stopped or was lost: no VM will boot."""
+        return self._channel is not None
+
     async def start(self) -> None:
         """Start the zygote, in a session of its own: Ctrl-C is for the host to answer."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-m", "pave_emulator.vm.zygote", str(theirs.fileno()), str(os.getpid())]
         root = str(Path(__file__).parents[2])
         path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-        environment = {**os.environ, "PYTHONPATH": path}
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"}
         self._process = subprocess.Popen(  # noqa: ASYNC220  returns as soon as the fork is done
             command, pass_fds=[theirs.fileno()], start_new_session=True, env=environment
         )
@@ -77,7 +83,8 @@ class ZygoteClient:
         if keyboard is None:
             keyboard = os.open(os.devnull, os.O_RDONLY)
         process = VmProcess(next(self._ids), host_end, console_read, on_exit)
-        self._running[process.vm_id] = process
+        if self.lives:
+            self._running[process.vm_id] = process
         message: dict[str, object] = {"spawn": process.vm_id, "heap": heap_bytes, "image": str(image_path.absolute())}
         self._send(message, [vm_end.fileno(), output, keyboard])
         host_end.send(GO)
@@ -87,9 +94,12 @@ class ZygoteClient:
         return process
 
     def kill(self, process: VmProcess) -> None:
-        """SIGKILL the VM; `on_exit` follows. Harmless when it has ended."""
+        """SIGKILL the VM and let go of its channel; `on_exit` follows. Harmless when it has ended."""
+        process.let_go = True
         if process.vm_id in self._running:
             self._send({"kill": process.vm_id}, [])
+        else:
+            process.channel.close()
 
     def interrupt(self, process: VmProcess, answered: Callable[[bool], None]) -> None:
         """Ctrl-C: KeyboardInterrupt in what the VM runs. `answered` is told whether it ran anything that takes it."""
@@ -116,11 +126,12 @@ class ZygoteClient:
             return  # it has died: `on_lost` was told, and what ran has ended
         data = json.dumps(message).encode()
         self._channel.setblocking(True)  # a full queue means the zygote is busy forking: wait for it
-        if fds:
+        try:
             socket.send_fds(self._channel, [data], fds)
-        else:
-            self._channel.send(data)
-        self._channel.setblocking(False)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it has died: reading its notices finds that out
+        finally:
+            self._channel.setblocking(False)
 
     def _read_notices(self) -> None:
         assert self._channel is not None
@@ -144,7 +155,8 @@ class ZygoteClient:
         process = self._running.pop(vm_id)
         self._interrupts.pop(vm_id, None)
         process.on_exit(status)
-        process.channel.close()
+        if process.let_go:
+            process.channel.close()
 
     def _lost(self) -> None:
         assert self._channel is not None

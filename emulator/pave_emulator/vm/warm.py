@@ -16,16 +16,19 @@ import json
 import os
 import signal
 import socket
+import sys
 from pathlib import Path
 
 MAX_MESSAGE_BYTES = 16384
 CHANNEL_FD = 100  # where a VM finds its channel
 IMAGE_ADDRESS = 0x600000000000  # where a VM finds its flash image
 
-BOOT_SCRIPT = Path(__file__).parent / "shims" / "_emu_boot.py"
+SHIMS_DIR = Path(__file__).parent / "shims"
+BOOT_SCRIPT = "./_emu_boot.py"  # from SHIMS_DIR: tracebacks name no folder of this machine
 PR_SET_PDEATHSIG = 1
 SYS_CLONE = {"x86_64": 56, "aarch64": 220}
 CLONE_PARENT = 0x8000
+ADDR_NO_RANDOMIZE, ASK_PERSONALITY = 0x0040000, 0xFFFFFFFF  # personality(2)
 PROT_READ, MAP_SHARED, MAP_FIXED = 1, 0x01, 0x10
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -48,6 +51,18 @@ def die_with_parent(parent_pid: int) -> None:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent_pid:
         os._exit(1)
+
+
+def fix_addresses() -> None:
+    """Start this program again with addresses that are the same in every run, where the kernel lets us.
+
+    The order of objects in a MicroPython set, and what a conservative collection keeps, depend on where the heap lies.
+    """
+    now = _libc.personality(ASK_PERSONALITY)
+    if now & ADDR_NO_RANDOMIZE or _libc.personality(now | ADDR_NO_RANDOMIZE) < 0:
+        return
+    if _libc.personality(ASK_PERSONALITY) & ADDR_NO_RANDOMIZE:
+        os.execv(sys.executable, sys.orig_argv)
 
 
 class Warm:
@@ -84,6 +99,7 @@ def run_cold(heap_bytes: int, fds: list[int]) -> int:
     if pid == 0:
         try:
             _settle(fds, zygote_pid)
+            os.chdir(SHIMS_DIR)
             binary = os.environ["PAVE_MICROPYTHON"]
             os.execv(binary, [binary, *_arguments(heap_bytes, 0)])
         finally:
@@ -93,7 +109,7 @@ def run_cold(heap_bytes: int, fds: list[int]) -> int:
 
 def _arguments(heap_bytes: int, mapped_at: int) -> list[str]:
     # -i: what the boot script leaves behind is the VM's own REPL.
-    return ["-i", "-X", f"heapsize={heap_bytes}", str(BOOT_SCRIPT), str(CHANNEL_FD), str(mapped_at)]
+    return ["-i", "-X", f"heapsize={heap_bytes}", BOOT_SCRIPT, str(CHANNEL_FD), str(mapped_at)]
 
 
 def _settle(fds: list[int], zygote_pid: int) -> None:
@@ -115,6 +131,7 @@ def _be_warm(orders: socket.socket, channel: socket.socket, heap_bytes: int, zyg
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.dup2(channel.fileno(), CHANNEL_FD)
+    _close_others((orders.fileno(), CHANNEL_FD))
     clone = SYS_CLONE[os.uname().machine]
 
     def on_order(_number: int) -> None:
@@ -131,7 +148,17 @@ def _be_warm(orders: socket.socket, channel: socket.socket, heap_bytes: int, zyg
 
     handler = _SigAction(_Handler(on_order), (ctypes.c_ulong * 16)(), 0, None)
     _libc.sigaction(signal.SIGUSR1, ctypes.byref(handler), None)
+    os.chdir(SHIMS_DIR)
     os._exit(micropython_run.run_main(["micropython", *_arguments(heap_bytes, IMAGE_ADDRESS)]) & 0xFF)
+
+
+def _close_others(kept: tuple[int, ...]) -> None:
+    """Let go of all but these and 0 to 2: the zygote had open the channel of the VM it starts, whose end must show."""
+    last = 2
+    for fd in sorted(kept):
+        os.closerange(last + 1, fd)
+        last = fd
+    os.closerange(last + 1, os.sysconf("SC_OPEN_MAX"))
 
 
 def _map(image: str) -> None:

@@ -26,7 +26,7 @@ import socket
 import sys
 from pathlib import Path
 
-from pave_emulator.vm.warm import MAX_MESSAGE_BYTES, Warm, die_with_parent, run_cold
+from pave_emulator.vm.warm import MAX_MESSAGE_BYTES, Warm, die_with_parent, fix_addresses, run_cold
 
 DESCRIPTORS = 3
 
@@ -126,6 +126,7 @@ def main() -> None:
     """Run as the child of the process whose pid is the second argument, on the socket in the first."""
     channel_fd, parent_pid = int(sys.argv[1]), int(sys.argv[2])
     die_with_parent(parent_pid)
+    fix_addresses()
     if not os.environ.get("PAVE_MICROPYTHON"):
         import micropython_run  # type: ignore[import-not-found] # noqa: F401  loaded once, here
     null = os.open(os.devnull, os.O_RDWR)

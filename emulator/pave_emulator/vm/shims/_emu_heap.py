@@ -7,6 +7,8 @@ are not: the heap as a whole is scaled by the host, blocks are not.
 
 import gc
 
+from uctypes import addressof
+
 LARGEST_BLOCK_BYTES = 110592
 PSRAM_HEAP_BYTES = 1 << 20  # a heap of this size or more has no such limit
 
@@ -17,12 +19,15 @@ def limit_largest_block():
     gc.collect()
     if gc.mem_free() + gc.mem_alloc() >= PSRAM_HEAP_BYTES:
         return
-    blocks = []
+    blocks, fillers = [], ()
     try:
         while True:
             blocks.append(bytearray(LARGEST_BLOCK_BYTES))
+            fillers = (fillers,)
+            while id(fillers) < addressof(blocks[-1]):  # what is small goes into the holes before, while there are any
+                fillers = (fillers,)
             _marks.append(bytearray(1))
     except MemoryError:
         pass
-    del blocks
+    del blocks, fillers
     gc.collect()

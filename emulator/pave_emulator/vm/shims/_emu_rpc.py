@@ -228,6 +228,12 @@ def _charge_code():
     _allocated = total
 
 
+def settle():
+    """What was allocated so far is the emulator's (the host's paths among it) and is charged to nobody."""
+    global _allocated
+    _allocated = micropython.mem_total()
+
+
 def spend(us):
     """Something has taken `us` microseconds of the chip's time."""
     global _now_us

@@ -87,6 +87,7 @@ def take_up(modules, json, binascii, mapped_at):
     for name in ABSENT:
         sys.modules[name] = sys.modules["u" + name] = Absent(name)
     sys.path[:] = ["", ".frozen", "/lib"]
+    _emu_rpc.settle()
     return esp32
 
 
