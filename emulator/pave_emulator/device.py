@@ -96,8 +96,7 @@ class Device:
         self._sleeper = Sleep(clock, self.mcu, self.rtc, self._watchdog, self._core, self._fall_asleep, self._wake)
         self._handlers = self._calls()
         self.on_power_lost: Callable[[], None] = lambda: None  # a flash operation was cut short
-        self.on_boot: Callable[[int], None] = lambda _cause: None
-        """Called with the reset cause as each boot begins."""
+        self.on_boot: Callable[[int], None] = lambda _cause: None  # each boot begins, with its reset cause
         self._zygote: ZygoteClient | None = None
         self._panic_timer: Timer | None = None
         self._reset = Reset()

@@ -120,5 +120,5 @@ async def test_another_micropython_binary_gets_the_same_arguments(bench, tmp_pat
     script.chmod(0o755)
     monkeypatch.setenv("PAVE_MICROPYTHON", str(script))
     b = await bench("import machine\nprint('booted', machine.reset_cause())")
-    assert await b.line("args") == "6"
+    assert await b.line("args") == "7"
     assert await b.line("booted") == "1"

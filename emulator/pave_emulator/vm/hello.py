@@ -22,7 +22,6 @@ def facts(flash: Flash, virtual: bool, seed: str, costs: Costs, mhz: int, **more
             "partitions": [[p.type, p.subtype, p.offset, p.size, p.label, int(p.encrypted)] for p in flash.partitions],
             "running": running,
             "boot": running,
-            "image": str(flash.path.absolute()),
             "image_bytes": flash.path.stat().st_size,
             "virtual": virtual,
             "seed": random_seed(seed, virtual),

@@ -20,8 +20,8 @@ import sys
 from pathlib import Path
 
 MAX_MESSAGE_BYTES = 16384
-CHANNEL_FD = 100  # where a VM finds its channel
-IMAGE_ADDRESS = 0x600000000000  # where a VM finds its flash image
+CHANNEL_FD, IMAGE_FD = 100, 101  # where a VM finds its channel and its flash image
+IMAGE_ADDRESS = 0x600000000000  # where the image is mapped
 
 SHIMS_DIR = Path(__file__).parent / "shims"
 BOOT_SCRIPT = "./_emu_boot.py"  # from SHIMS_DIR: tracebacks name no folder of this machine
@@ -92,13 +92,14 @@ class Warm:
         return int(self._orders.recv(MAX_MESSAGE_BYTES))
 
 
-def run_cold(heap_bytes: int, fds: list[int]) -> int:
+def run_cold(heap_bytes: int, image: str, fds: list[int]) -> int:
     """Start the MicroPython binary that $PAVE_MICROPYTHON names for one boot; return the process id."""
     zygote_pid = os.getpid()
     pid = os.fork()
     if pid == 0:
         try:
             _settle(fds, zygote_pid)
+            _open_image(image)
             os.chdir(SHIMS_DIR)
             binary = os.environ["PAVE_MICROPYTHON"]
             os.execv(binary, [binary, *_arguments(heap_bytes, 0)])
@@ -109,7 +110,7 @@ def run_cold(heap_bytes: int, fds: list[int]) -> int:
 
 def _arguments(heap_bytes: int, mapped_at: int) -> list[str]:
     # -i: what the boot script leaves behind is the VM's own REPL.
-    return ["-i", "-X", f"heapsize={heap_bytes}", BOOT_SCRIPT, str(CHANNEL_FD), str(mapped_at)]
+    return ["-i", "-X", f"heapsize={heap_bytes}", BOOT_SCRIPT, str(CHANNEL_FD), str(IMAGE_FD), str(mapped_at)]
 
 
 def _settle(fds: list[int], zygote_pid: int) -> None:
@@ -161,10 +162,16 @@ def _close_others(kept: tuple[int, ...]) -> None:
     os.closerange(last + 1, os.sysconf("SC_OPEN_MAX"))
 
 
+def _open_image(image: str) -> int:
+    """Put the file where a VM looks for it; return its size. A VM never learns its name, so nothing depends on it."""
+    fd = os.open(image, os.O_RDONLY)
+    os.dup2(fd, IMAGE_FD)
+    os.close(fd)
+    return os.fstat(IMAGE_FD).st_size
+
+
 def _map(image: str) -> None:
     """Map the file at IMAGE_ADDRESS, where nothing else lies; a VM is told the size by its host."""
-    fd = os.open(image, os.O_RDONLY)
-    size = os.fstat(fd).st_size
-    if _libc.mmap(IMAGE_ADDRESS, size, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) != IMAGE_ADDRESS:
+    size = _open_image(image)
+    if _libc.mmap(IMAGE_ADDRESS, size, PROT_READ, MAP_SHARED | MAP_FIXED, IMAGE_FD, 0) != IMAGE_ADDRESS:
         os._exit(126)
-    os.close(fd)

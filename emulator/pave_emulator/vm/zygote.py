@@ -73,7 +73,7 @@ class Zygote:
 
     def _spawn(self, vm_id: int, heap_bytes: int, image: str, fds: list[int]) -> None:
         if os.environ.get("PAVE_MICROPYTHON"):
-            pid = run_cold(heap_bytes, fds)
+            pid = run_cold(heap_bytes, image, fds)
         else:
             if heap_bytes not in self._warm:
                 self._warm[heap_bytes] = Warm(heap_bytes)

@@ -1,4 +1,4 @@
-"""What a VM runs first. Arguments: the channel's descriptor, where the flash image is mapped (0: it is not).
+"""What a VM runs first. Arguments: the descriptors of channel and image, and where the image is mapped (0: nowhere).
 
 This module is `__main__`, whose names boot.py, main.py and the REPL share, so it keeps none of its own.
 """

@@ -64,7 +64,7 @@ def load_shims(fd, warm):
     return modules, json, binascii
 
 
-def take_up(modules, json, binascii, mapped_at):
+def take_up(modules, json, binascii, image_fd, mapped_at):
     """The boot begins: learn of the host what this device is, and be it."""
     import random
 
@@ -76,7 +76,7 @@ def take_up(modules, json, binascii, mapped_at):
     _emu_rpc.begin(hello)
     random.seed(hello["seed"])  # clones of one warm process would all draw the same
     esp32 = modules[-1]
-    esp32._open_image(hello["image"], mapped_at, hello["image_bytes"])
+    esp32._open_image(image_fd, mapped_at, hello["image_bytes"])
     # After the last shim: from here `import utime` finds what `import time` finds, as on the board.
     for (_file, name), module in zip(SHIMS, modules):
         module.__name__ = name
@@ -163,8 +163,8 @@ def stay_at_repl():
 
 def boot(names):
     """Boot; boot.py and main.py run with these globals, which are the REPL's."""
-    mapped_at = int(sys.argv[2])
-    esp32 = take_up(*load_shims(int(sys.argv[1]), mapped_at > 0), mapped_at)
+    mapped_at = int(sys.argv[3])
+    esp32 = take_up(*load_shims(int(sys.argv[1]), mapped_at > 0), int(sys.argv[2]), mapped_at)
     found = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="vfs")
     mount(found[0] if found else None)
     gc.collect()

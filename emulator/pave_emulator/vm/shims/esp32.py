@@ -29,10 +29,10 @@ _map = None
 _read_us_per_kb = 0
 
 
-def _open_image(path, mapped_at, size):
+def _open_image(fd, mapped_at, size):
     """Read the flash from now on: from memory where the file is mapped, from the file where it is not or has grown."""
     global _image, _map, _read_us_per_kb
-    _image = open(path, "rb")
+    _image = open(fd, "rb")
     _map = memoryview(uctypes.bytearray_at(mapped_at, size)) if mapped_at else b""
     _read_us_per_kb = rpc.hello["costs"]["read_us_per_kb"]
 
