@@ -97,7 +97,8 @@ class Fleet:
             for order, spec in enumerate(devices)
         }
         self._surroundings = Surroundings(self._devices.values(), world, self._time, clock)
-        self._play = Play(world, FleetFaults(self)) if world else None
+        self.faults = FleetFaults(self)
+        self._play = Play(world, self.faults) if world else None
         if world:
             world.disturbed.append(self._disturbed)
             if world.scenario.steps:

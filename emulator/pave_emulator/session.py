@@ -13,11 +13,11 @@ from pave_emulator.air.concentrator import Concentrator
 from pave_emulator.air.lora import LoraAir
 from pave_emulator.air.police import Police
 from pave_emulator.air.radio import Radio
+from pave_emulator.air.semtech_udp import Backhaul, GatewayLink, PacketForwarder
 from pave_emulator.air.wifi import WifiAir
 from pave_emulator.board import Board
 from pave_emulator.chips.environment import Environment
 from pave_emulator.clock import FleetClock
-from pave_emulator.faults import FleetFaults
 from pave_emulator.field_recorder import FieldRecorder
 from pave_emulator.fleet import Fleet
 from pave_emulator.roster import Roster
@@ -30,6 +30,7 @@ from pave_emulator.trace import Trace
 
 CONCENTRATOR = "concentrator"
 CONCENTRATOR_POSITION_M = (0.0, 0.0, 20.0)  # on a roof
+GATEWAY_EUI = bytes.fromhex("24a160fffe00ffff")
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,14 @@ class Setting:
         access_point: of the site's Wi-Fi.
         serial_base: TCP port of the first device's serial port, the others follow; 0: any.
         recorder: is told what each magnetometer in the street is given.
+        forward: host and port of a server that speaks Semtech UDP, for what the concentrator hears; None: nobody.
     """
 
     log_dir: Path
     access_point: AccessPoint = field(default_factory=AccessPoint)
     serial_base: int = 0
     recorder: FieldRecorder | None = None
+    forward: tuple[str, int] | None = None
 
 
 class SiteWorld(World):
@@ -87,13 +90,17 @@ class Session:
         )  # fmt: skip
         self.attenuation_db: dict[str, float] = {}
         self.fleet.attenuation_db = self.attenuation_db
+        self._link: GatewayLink | None = None
         if roster.positions_m:
-            self.fleet.concentrators.append(Concentrator(lora, CONCENTRATOR, CONCENTRATOR_POSITION_M))
+            concentrator = Concentrator(lora, CONCENTRATOR, CONCENTRATOR_POSITION_M)
+            self.fleet.concentrators.append(concentrator)
+            if setting.forward:
+                self._link = self._make_link(concentrator, setting.forward)
         self.ports = {} if clock.lockstep else self._make_ports(setting.serial_base)
         """Serial ports, by device; none in virtual time, which does not wait for who types. Each is to be opened."""
         self.urls: dict[str, str] = {}
         """Of the serial ports that are open."""
-        self.faults = FleetFaults(self.fleet)
+        self.faults = self.fleet.faults
         self._checker = Checker(scenario.properties)
         trace.subscribers.append(self._checker.feed)
 
@@ -106,6 +113,8 @@ class Session:
         """Power everything on and let the world run."""
         for concentrator in self.fleet.concentrators:
             concentrator.start(self.clock.now_s())
+        if self._link:
+            await self._link.open()
         await self.fleet.start()
 
     def verdicts(self) -> list[Verdict]:
@@ -122,7 +131,16 @@ class Session:
         """End it: every process is gone on return."""
         for port in self.ports.values():
             await port.stop()
+        if self._link:
+            self._link.close()
         await self.fleet.stop()
+
+    def _make_link(self, concentrator: Concentrator, server: tuple[str, int]) -> GatewayLink:
+        seed = self.scenario.seed
+        forwarder = PacketForwarder(GATEWAY_EUI, concentrator, self.trace, seed, self.epoch_unix_s)
+        link = GatewayLink(forwarder, CONCENTRATOR, self.clock, Backhaul(server), self.trace, seed)
+        concentrator.on_uplink = link.uplink
+        return link
 
     def _make_ports(self, base: int) -> dict[str, DevicePort]:
         return {

@@ -48,3 +48,13 @@ def read(
     loaded = scenarios.load(scenario, seed)
     control.claim(work_dir)
     return loaded, rosters.assemble(loaded, rosters.parse(devices or []), work_dir, in_place)
+
+
+def endpoint(text: str | None) -> tuple[str, int] | None:
+    """Host and port from HOST:PORT. Raise ValueError."""
+    if text is None:
+        return None
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f"--forward {text}: HOST:PORT expected, as in 127.0.0.1:1700")
+    return host, int(port)

@@ -54,6 +54,9 @@ def run(
     live: Annotated[bool, typer.Option("--live", help="a table instead of the consoles")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="do not print the consoles")] = False,
     serial: Annotated[int | None, typer.Option(help="TCP port of the first device's serial port; 0: any")] = None,
+    forward: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="LoRaWAN server that gets what the concentrator hears")
+    ] = None,
     ssid: options.Ssid = options.DEFAULT_SSID,
     key: options.Key = options.DEFAULT_KEY,
     work_dir: options.WorkDir = options.DEFAULT_WORK_DIR,
@@ -70,9 +73,11 @@ def run(
             raise ValueError(f"--report {report}: the name ends in {' or '.join(REPORTS)}")
         if virtual and serial is not None:
             raise ValueError("--serial: a run in virtual time has no serial ports, it does not wait for who types")
+        if virtual and forward is not None:
+            raise ValueError("--forward: a run in virtual time reaches no server")
         loaded, roster = options.read(scenario, device, seed, work_dir, in_place)
         recorder = FieldRecorder(fields) if fields else None
-        setting = Setting(work_dir, AccessPoint(ssid, key), serial or 0, recorder)
+        setting = Setting(work_dir, AccessPoint(ssid, key), serial or 0, recorder, options.endpoint(forward))
         plan = Plan(virtual, seconds, work_dir, setting, open_ports=serial is not None)
         views = Views(outputs)
         result = Runner(loaded, roster, plan, views.make, views.started).run()
