@@ -123,6 +123,8 @@ class Fleet:
     def begin_world(self) -> None:
         """Let world time run after a `start` that held it."""
         self._time.begin()
+        for device in self._devices.values():  # they have looked ahead into a world that stood still
+            device.mcu.disturbed()
         self._begin()
 
     async def stop(self) -> None:
