@@ -86,11 +86,11 @@ class Device:
         self._storage = StorageOps(self.flash, self.console.say)
         self._station = air.station(spec.name)
         self._station.changed = self._wifi_changed
+        self._station.sent = lambda: self.meter.sent() if self.meter else None
         lan = LanOps(board, self.mcu, clock, self.console.say)
         self._network = NetworkOps(self._station, self._core.waiter, self._core.reply, self.console.say, lan)
         self._core.readable = self._network.readable
-        self._psram = board.psram_bytes > 0
-        self._heap_bytes = spec.vm_heap_bytes(self._psram)
+        self._heap_bytes = spec.vm_heap_bytes(board.psram_bytes > 0)
         self.rtc = Rtc(clock, environment.temperature_c, spec.slow_clock)
         self._watchdog = Watchdog(clock, self._bite)
         self._sleeper = Sleep(clock, self.mcu, self.rtc, self._watchdog, self._core, self._fall_asleep, self._wake)
@@ -309,7 +309,7 @@ class Device:
             uptime_us=self._core.uptime_us(),
             terminal=self.terminal is not None,
             runs_main=self.terminal is None or self.terminal.runs_main,
-            psram=self._psram,
+            psram=self.board.psram_bytes > 0,
         )
 
     def _bite(self) -> None:

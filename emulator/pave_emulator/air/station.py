@@ -42,11 +42,12 @@ class WifiError(Exception):
 
 
 class Station:
-    """A device's WLAN interface. `changed` is called when what the radio does has changed."""
+    """A device's WLAN interface. `changed` is called when what the radio does has changed, `sent` at each datagram."""
 
     def __init__(self, air: WifiAir, device: str) -> None:
         self.air = air
         self.device = device
+        self.sent: Callable[[], None] = lambda: None
         self.changed: Callable[[], None] = lambda: None
         self.active = False
         self._reset()

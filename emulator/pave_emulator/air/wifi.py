@@ -107,6 +107,8 @@ class WifiAir:
         """
         now_s = self.clock.now_s()
         self.trace.record(now_s, device, DATAGRAM, way=direction, data=data, **marks)
+        if direction == UP:
+            self.station(device).sent()
         if self.tap and not (direction == DOWN and marks.get("lost")):
             self.tap(device, direction, now_s, data)
 

@@ -109,6 +109,7 @@ class Meter:
         """Chips may have changed their state."""
         now_s = self._clock.now_s()
         for name, chip in self._chips.items():
+            self._sent |= chip.state.startswith("tx")
             given = self._board.chips[name].currents_ua
             ua = given.get(chip.state)
             self._draw(name, chip.state, 1e-6 * (chip.supply_current_ua(now_s) if ua is None else ua))

@@ -58,6 +58,7 @@ class Timer:
         self._callback = callback
         self._number = self._id if self._id >= 0 else _free_number()
         _running[self._number] = self
+        rpc.settle()  # the port's timer is C
         self._started_us = rpc.now_us()
         rpc.call(ops.TIMER, (self._number, max(1, self._period * 1000000 // self._hz), 1 if mode else 0))
 
