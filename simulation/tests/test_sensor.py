@@ -13,11 +13,11 @@ def said(readings: list[Reading]) -> list[tuple[object, object]]:
 
 
 async def test_it_reports_its_first_state_then_each_change_with_how_long_the_last_lasted(tmp_path: Path) -> None:
-    async with Street(tmp_path, [(2.0, 6.0)]) as street:
+    async with Street(tmp_path, [(2.0, 7.5)]) as street:
         readings = await street.gateway.until(lambda taken: len(taken) == 3)
     assert said(readings) == [(False, "boot"), (True, "field"), (False, "field")]
     assert [r.identity for r in readings] == [f"{DEVICE}:1001:{seq}" for seq in range(3)]
-    assert 2 <= readings[2].values["lasted"] <= 5  # from field at rest to field at rest
+    assert 3 <= readings[2].values["lasted"] <= 5  # from field at rest to the start of leaving
 
 
 async def test_what_the_gateway_did_not_take_comes_again_with_the_same_identity_and_its_age(tmp_path: Path) -> None:
