@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pave_gateway import cli, config
-from pave_gateway.core.committer import Committed, Committer, Done, ReadingRow, Row
+from pave_gateway.core.committer import Committed, Committer, Done, Row
+from pave_gateway.core.rows import ReadingRow
 from pave_gateway.runtime import Runtime
 from pave_gateway.store.journal import Journal
 from pave_gateway.store.threaded import ThreadedCommitter
@@ -25,7 +26,7 @@ class EagerCommitter:
     def __init__(self, honest: Committer) -> None:
         self._honest = honest
 
-    def submit(self, rows: Sequence[Row], done: Done) -> None:
+    def submit(self, rows: Sequence[Row], done: Done, urgent: bool = False) -> None:
         """Call `done` now for readings; commit them later."""
         if not any(isinstance(row, ReadingRow) for row in rows):
             self._honest.submit(rows, done)

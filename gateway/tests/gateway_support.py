@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from pave_gateway.config import Config, load
-from pave_gateway.core.committer import ReadingRow
+from pave_gateway.core.rows import ReadingRow
 from pave_gateway.runtime import Addresses, Runtime
 from pave_wire import model
 

@@ -31,7 +31,7 @@ class HonestCommitter(ThreadedCommitter):
 class EarlyCommitter(HonestCommitter):
     """Wrong on purpose: says "committed" at once."""
 
-    def submit(self, rows: Sequence[Row], done: Done) -> None:
+    def submit(self, rows: Sequence[Row], done: Done, urgent: bool = False) -> None:
         super().submit(rows, lambda _: None)
         done(Committed(()))
 

@@ -15,8 +15,8 @@ from pave_gateway.console import page
 from pave_gateway.console.street_map import MARK_GAP, draw
 from pave_gateway.core import limits
 from pave_gateway.core.bays import Bays
-from pave_gateway.core.committer import ReadingRow, StoredReading
 from pave_gateway.core.places import Place
+from pave_gateway.core.rows import ReadingRow, StoredReading
 from pave_gateway.ingress import coap_server
 from pave_wire import model
 

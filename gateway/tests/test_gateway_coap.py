@@ -130,7 +130,7 @@ class FullCommitter:
     def __init__(self, journal) -> None:
         self._journal = journal
 
-    def submit(self, rows, done) -> None:
+    def submit(self, rows, done, urgent=False) -> None:
         raise CommitterBusy("4096 groups are waiting for the disk")
 
     async def close(self, timeout_s: float) -> None:
@@ -147,7 +147,7 @@ async def test_an_overloaded_gateway_answers_5_03_with_max_age(tmp_path):
 class SlowCommitter(FullCommitter):
     """Commits after 0.3 s, longer than a client waits for its first answer."""
 
-    def submit(self, rows, done) -> None:
+    def submit(self, rows, done, urgent=False) -> None:
         asyncio.get_running_loop().call_later(0.3, lambda: done(commit_one(self._journal, rows)))
 
 

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pave_gateway.core.bays import Bay, Bays
-from pave_gateway.core.committer import CommitFailed, Committed, CommitterBusy, Conflicted, StoredReading
+from pave_gateway.core.committer import CommitFailed, Committed, CommitterBusy, Conflicted
 from pave_gateway.core.ingest import Accepted, Ingest, Refusal, Refused
 from pave_gateway.core.places import Place
+from pave_gateway.core.rows import StoredReading
 
 PLACES = [
     Place("b1", "delivery", "Rue de Bercy", 48.8, 2.3, BAY),
@@ -28,7 +29,7 @@ class HandCommitter:
         self.busy = False
         self._position = 0
 
-    def submit(self, rows, done) -> None:
+    def submit(self, rows, done, urgent=False) -> None:
         if self.busy:
             raise CommitterBusy("full")
         self.waiting.append((rows, done))

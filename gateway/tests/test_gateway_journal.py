@@ -10,16 +10,8 @@ import apsw
 import pytest
 from gateway_support import BAY, TAXI, row
 
-from pave_gateway.core.committer import (
-    CommitFailed,
-    Committed,
-    CommitterBusy,
-    Conflicted,
-    CursorRow,
-    DeadLetterRow,
-    ReadingRow,
-    StoredReading,
-)
+from pave_gateway.core.committer import CommitFailed, Committed, CommitterBusy, Conflicted
+from pave_gateway.core.rows import CursorRow, DeadLetterRow, ReadingRow, StoredReading
 from pave_gateway.store.inline import InlineCommitter
 from pave_gateway.store.journal import Journal, JournalError, JournalReader
 from pave_gateway.store.threaded import ThreadedCommitter
@@ -261,7 +253,7 @@ def test_a_killed_writer_leaves_its_committed_rows_and_no_lock(path):
     program = (
         "import os, signal, sys; from pathlib import Path\n"
         "from pave_gateway.store.journal import Journal\n"
-        "from pave_gateway.core.committer import ReadingRow\n"
+        "from pave_gateway.core.rows import ReadingRow\n"
         "journal = Journal(Path(sys.argv[1]))\n"
         f"journal.write([[ReadingRow({BAY!r}, 1, 1, 'presence', 1, 1, {{'occupied': True}})]])\n"
         f"journal._db.execute('BEGIN IMMEDIATE')\n"

@@ -34,8 +34,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from pave_gateway.config import Config
 from pave_gateway.core import limits
-from pave_gateway.core.committer import ReadingRow, StoredReading
 from pave_gateway.core.places import Place
+from pave_gateway.core.rows import ReadingRow, StoredReading
 from pave_gateway.sinks.engine import Delivered, Rejected, Retry, SinkEngine
 from pave_gateway.sinks.mqtt import MqttSink
 from pave_gateway.store.inline import InlineCommitter

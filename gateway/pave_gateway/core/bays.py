@@ -8,8 +8,8 @@ seq), the device's own order; one that arrives late (radio, retries) never overw
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pave_gateway.core.committer import StoredReading
 from pave_gateway.core.places import Place
+from pave_gateway.core.rows import StoredReading
 from pave_wire.model import OCCUPIED
 
 

@@ -10,63 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-Value = bool | int | float | str
+from pave_gateway.core.rows import StoredReading
 
-
-@dataclass(frozen=True, slots=True)
-class ReadingRow:
-    """A reading as it goes to the log.
-
-    Attributes:
-        device: EUI-64 as 16 lower-case hexadecimal digits; with `epoch` and `seq` the identity of the reading.
-        epoch: Advances when the device lost count of `seq`.
-        seq: Position in the epoch.
-        reading_class: "alarm", "presence", "health" or "diagnostics".
-        received_ms: When it arrived, milliseconds since 1970.
-        read_ms: When it was measured: `received_ms` less its age.
-        values: Name to value, in SI units.
-    """
-
-    device: str
-    epoch: int
-    seq: int
-    reading_class: str
-    received_ms: int
-    read_ms: int
-    values: dict[str, Value]
-
-    @property
-    def identity(self) -> str:
-        """`device:epoch:seq`, the key under which every back-end knows this reading."""
-        return f"{self.device}:{self.epoch}:{self.seq}"
-
-
-@dataclass(frozen=True, slots=True)
-class StoredReading:
-    """A reading in the log, at its position (1, 2, 3, ...: no gaps, never reused)."""
-
-    position: int
-    row: ReadingRow
-
-
-@dataclass(frozen=True, slots=True)
-class CursorRow:
-    """How far a sink's back-end has accepted the log."""
-
-    sink: str
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetterRow:
-    """A reading that a sink's back-end refused for good, and why."""
-
-    sink: str
-    position: int
-    reason: str
-
-
-Row = ReadingRow | CursorRow | DeadLetterRow
+Row = object  # a dataclass of `core.rows` or of a family that `store.tables` knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +36,14 @@ class Conflicted:
     identity: str
 
 
-Outcome = Committed | CommitFailed | Conflicted
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """None of the rows is on disk: one was to replace a state (a frame counter, a version) that is newer by now."""
+
+    detail: str
+
+
+Outcome = Committed | CommitFailed | Conflicted | Outdated
 Done = Callable[[Outcome], None]
 
 
@@ -101,8 +54,10 @@ class CommitterBusy(Exception):  # noqa: N818 - a state, not a defect
 class Committer(Protocol):
     """Makes groups of rows durable, each group as a whole, in the order submitted."""
 
-    def submit(self, rows: Sequence[Row], done: Done) -> None:
+    def submit(self, rows: Sequence[Row], done: Done, urgent: bool = False) -> None:
         """Take `rows`; call `done` exactly once, after they are durable or have failed.
+
+        An `urgent` group is never held back to share a commit with later ones.
 
         Raises:
             CommitterBusy: too much is waiting already; `done` will not be called.

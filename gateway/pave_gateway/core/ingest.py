@@ -6,7 +6,11 @@ One path for every link. An ingress turns bytes into readings and calls `offer`;
           -> too many in flight?    -> Refused, ask again
           -> committer -> failed    -> Refused, ask again
                        -> conflict  -> Refused, nothing stored: take a new epoch
+                       -> outdated  -> Refused, nothing stored: the message was admitted before
                        -> committed -> listeners hear of what was new -> Accepted
+
+The rows that admitted the message (replay window, frame counter) travel with its readings, so both are on disk or
+neither is.
 
 A reading that is already in the log is accepted again and stored once, because the device repeats it until it hears
 the answer. Under the same identity but with other values it is another reading: to acknowledge it would lose it. Time
@@ -20,16 +24,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from pave_gateway.core import limits
-from pave_gateway.core.committer import (
-    Committed,
-    Committer,
-    CommitterBusy,
-    Conflicted,
-    Outcome,
-    ReadingRow,
-    StoredReading,
-)
+from pave_gateway.core.committer import Committed, Committer, CommitterBusy, Conflicted, Outcome, Outdated, Row
 from pave_gateway.core.places import Place
+from pave_gateway.core.rows import ReadingRow, StoredReading
 from pave_wire.model import OCCUPIED, Reading, class_of
 
 _log = logging.getLogger(__name__)
@@ -43,6 +40,7 @@ class Refusal(Enum):
     BUSY = "busy"
     NOT_STORED = "not_stored"
     CONFLICT = "conflict"
+    REPLAYED = "replayed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +94,29 @@ class Ingest:
         self.storage_error = ""  # why the newest commit failed; empty while the disk takes readings
         self.counters = IngestCounters()
 
-    def offer(self, readings: Sequence[Reading], now_ms: int, done: Callable[[Verdict], None]) -> None:
-        """Take the readings of one message, received at `now_ms`; `done` is called once, now or after the commit."""
+    def offer(
+        self,
+        readings: Sequence[Reading],
+        now_ms: int,
+        done: Callable[[Verdict], None],
+        admission: Sequence[Row] = (),
+        counter: int | None = None,
+        urgent: bool = False,
+    ) -> None:
+        """Take the readings of one message, received at `now_ms`; `done` is called once, now or after the commit.
+
+        Args:
+            readings: Of one device.
+            now_ms: Milliseconds since 1970.
+            done: Told what came of it.
+            admission: The replay state that admitted the message, durable with the readings or not at all.
+            counter: The message's OSCORE Partial IV, see `ReadingRow`.
+            urgent: An answer has a date (LoRaWAN's receive window): commit at once.
+        """
         refused = self._refusal(readings)
         if refused is None:
-            refused = self._submit([_row_of(reading, now_ms) for reading in readings], done)
+            rows = [_row_of(reading, now_ms, counter) for reading in readings]
+            refused = self._submit(rows, admission, urgent, done)
         if refused is not None:
             self._finish_refused(refused, len(readings), done)
 
@@ -117,12 +133,15 @@ class Ingest:
             return Refused(Refusal.BUSY, f"{self.in_flight} readings are waiting for the disk; send again later")
         return None
 
-    def _submit(self, rows: list[ReadingRow], done: Callable[[Verdict], None]) -> Refused | None:
-        self.in_flight += len(rows)
+    def _submit(
+        self, rows: list[ReadingRow], admission: Sequence[Row], urgent: bool, done: Callable[[Verdict], None]
+    ) -> Refused | None:
+        count = len(rows)
+        self.in_flight += count
         try:
-            self._committer.submit(rows, lambda outcome: self._committed(outcome, len(rows), done))
+            self._committer.submit([*rows, *admission], lambda outcome: self._committed(outcome, count, done), urgent)
         except CommitterBusy as error:
-            self.in_flight -= len(rows)
+            self.in_flight -= count
             return Refused(Refusal.BUSY, str(error))
         return None
 
@@ -134,6 +153,8 @@ class Ingest:
         elif isinstance(outcome, Conflicted):
             detail = f"{outcome.identity} is in use for other values; take a new epoch and send again"
             self._finish_refused(Refused(Refusal.CONFLICT, detail), count, done)
+        elif isinstance(outcome, Outdated):
+            self._finish_refused(Refused(Refusal.REPLAYED, outcome.detail), count, done)
         else:
             self.storage_error = outcome.reason
             self._finish_refused(Refused(Refusal.NOT_STORED, outcome.reason), count, done)
@@ -159,7 +180,7 @@ class Ingest:
         done(refused)
 
 
-def _row_of(reading: Reading, now_ms: int) -> ReadingRow:
+def _row_of(reading: Reading, now_ms: int, counter: int | None) -> ReadingRow:
     return ReadingRow(
         device=reading.device,
         epoch=reading.epoch,
@@ -168,4 +189,5 @@ def _row_of(reading: Reading, now_ms: int) -> ReadingRow:
         received_ms=now_ms,
         read_ms=now_ms - round(reading.age_s * 1000),
         values=reading.values,
+        counter=counter,
     )

@@ -36,6 +36,7 @@ _CODES = {
     Refusal.BUSY: Code.SERVICE_UNAVAILABLE,
     Refusal.NOT_STORED: Code.SERVICE_UNAVAILABLE,
     Refusal.CONFLICT: Code.CONFLICT,  # RFC 8132, 2.3.2
+    Refusal.REPLAYED: Code.CONFLICT,
 }
 _TITLES = {
     Refusal.UNKNOWN_DEVICE: "Unknown device",
@@ -43,6 +44,7 @@ _TITLES = {
     Refusal.BUSY: "Too busy",
     Refusal.NOT_STORED: "Not stored",
     Refusal.CONFLICT: "Conflict",
+    Refusal.REPLAYED: "Replayed",
 }
 
 

@@ -18,16 +18,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pave_gateway.core import limits
-from pave_gateway.core.committer import (
-    CommitFailed,
-    Committer,
-    CommitterBusy,
-    CursorRow,
-    DeadLetterRow,
-    Outcome,
-    Row,
-    StoredReading,
-)
+from pave_gateway.core.committer import CommitFailed, Committer, CommitterBusy, Outcome, Row
+from pave_gateway.core.rows import CursorRow, DeadLetterRow, StoredReading
 
 _log = logging.getLogger(__name__)
 

@@ -24,9 +24,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from pave_gateway.core import limits
-from pave_gateway.core.committer import ReadingRow, StoredReading
 from pave_gateway.core.instant import iso_utc
 from pave_gateway.core.places import Place
+from pave_gateway.core.rows import ReadingRow, StoredReading
 from pave_gateway.sinks.engine import Delivered, Rejected, Retry, Verdict
 from pave_wire.model import OCCUPIED
 

@@ -13,7 +13,7 @@ class InlineCommitter:
         """Own `journal` until `close`."""
         self._journal = journal
 
-    def submit(self, rows: Sequence[Row], done: Done) -> None:
+    def submit(self, rows: Sequence[Row], done: Done, urgent: bool = False) -> None:
         """Commit `rows` and call `done` before returning."""
         done(commit_one(self._journal, rows))
 

@@ -20,7 +20,8 @@ from typing import IO, Any
 import apsw
 
 from pave_gateway.core import limits
-from pave_gateway.core.committer import Committed, Conflicted, CursorRow, ReadingRow, Row, StoredReading, Value
+from pave_gateway.core.committer import Committed, Conflicted, Row
+from pave_gateway.core.rows import CursorRow, DeadLetterRow, ReadingRow, StoredReading, Value
 
 SCHEMA_VERSION = 1
 
@@ -114,7 +115,7 @@ class Journal:
         for row in group:
             if isinstance(row, CursorRow):
                 self._db.execute(_SET_CURSOR, (row.sink, row.position))
-            elif not isinstance(row, ReadingRow):
+            elif isinstance(row, DeadLetterRow):
                 self._db.execute(_ADD_DEAD_LETTER, (row.sink, row.position, row.reason))
         return Committed(tuple(StoredReading(self._insert(row), row) for row in new))
 

@@ -36,7 +36,7 @@ class ThreadedCommitter:
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, rows: Sequence[Row], done: Done) -> None:
+    def submit(self, rows: Sequence[Row], done: Done, urgent: bool = False) -> None:
         """Queue `rows` for the next transaction."""
         with self._wake:
             if self._closing:
