@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pave_emulator.chips.environment import Environment
+from pave_emulator.chips.environment import Environment, Vector
 from pave_emulator.clock import Clock
 
 
@@ -31,15 +31,15 @@ class Felt:
     def felt(self, world: Environment) -> Environment:
         """An environment of the world, asked with the clock's time."""
 
-        def quiet_until_s(now_s: float, within_ut: float) -> float:
+        def stays_until_s(now_s: float, low_ut: Vector, high_ut: Vector) -> float:
             if self._began_s is None:
                 return now_s
-            return world.field_quiet_until_s(self.world_s(now_s), within_ut) + self._began_s
+            return world.field_stays_until_s(self.world_s(now_s), low_ut, high_ut) + self._began_s
 
         return replace(
             world,
             field_ut=lambda now_s: world.field_ut(self.world_s(now_s)),
-            field_quiet_until_s=quiet_until_s,
+            field_stays_until_s=stays_until_s,
             temperature_c=lambda now_s: world.temperature_c(self.world_s(now_s)),
             humidity_pct=lambda now_s: world.humidity_pct(self.world_s(now_s)),
             illuminance_lux=lambda now_s: world.illuminance_lux(self.world_s(now_s)),

@@ -36,7 +36,7 @@ class Caller(Protocol):
         ...
 
     def take(self) -> tuple[int, Callable[[], None]] | None:
-        """Read the call that has come: microseconds spent before it, and how to act on it. None: not all here yet."""
+        """Wait for a call for LOOK_S: microseconds spent before it, and how to act on it. None: not all here yet."""
         ...
 
     def send(self) -> None:
@@ -104,10 +104,7 @@ class Lockstep:
             self._to_answer.pop(0).send()
         heard_s = time.monotonic()
         while self._computing:
-            ready = self._poll.poll(LOOK_S)
-            for fd, _event in ready:
-                self._heard(fd)
-            if ready:
+            if self._hear():
                 heard_s = time.monotonic()
             elif time.monotonic() - heard_s > STUCK_S:
                 self._stuck()
@@ -115,18 +112,29 @@ class Lockstep:
                 for fd in self._computing:
                     self._seats[fd].caller.printing()
 
+    def _hear(self) -> bool:
+        """Hear those who have called; False when for LOOK_S nobody has."""
+        if len(self._computing) == 1:  # nearly always: one system call less
+            return self._heard(next(iter(self._computing)))
+        ready = self._poll.poll(LOOK_S)
+        for fd, _event in ready:
+            self._heard(fd)
+        return bool(ready)
+
     def _stuck(self) -> None:
         for fd in sorted(self._computing):
             self._computing.discard(fd)
             self._seats[fd].caller.stuck()
 
-    def _heard(self, fd: int) -> None:
+    def _heard(self, fd: int) -> bool:
         seat = self._seats[fd]
         taken = seat.caller.take()
-        if taken is not None:
-            spent_us, act = taken
-            self._computing.discard(fd)
-            heapq.heappush(self._due, (seat.answered_s + spent_us / 1e6, seat.order, act))
+        if taken is None:
+            return False
+        spent_us, act = taken
+        self._computing.discard(fd)
+        heapq.heappush(self._due, (seat.answered_s + spent_us / 1e6, seat.order, act))
+        return True
 
     def ended(self, caller: Caller) -> None:
         """The VM has gone: there is nothing more to hear. What it wanted last is still due."""

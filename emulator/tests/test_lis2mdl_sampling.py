@@ -10,6 +10,7 @@ from pave_emulator.chips.chip import ChipFault, Environment
 from pave_emulator.chips.lis2mdl import Lis2mdl
 
 TURN_ON_S = 0.0094
+NOISE_BOUND_UT = 1.8  # six sigma
 
 
 def set_registers(chip: Lis2mdl, first: int, *values: int, now_s: float = 0.0) -> None:
@@ -36,15 +37,17 @@ class Street:
         base = (15.0, -30.0, 45.0 + 20.0 * moved)
         return tuple(axis + noise.gauss(0.0, 0.3) for axis in base)
 
-    def quiet_until_s(self, now_s: float, _within_ut: float) -> float:
-        if not self._quiet or self._arrives_s <= now_s < self._settles_s:
+    def stays_until_s(self, now_s: float, low_ut: tuple[float, ...], high_ut: tuple[float, ...]) -> float:
+        base = (15.0, -30.0, 45.0 if now_s < self._arrives_s else 65.0)
+        room_ut = min(min(at - low, high - at) for at, low, high in zip(base, low_ut, high_ut, strict=True))
+        if not self._quiet or self._arrives_s <= now_s < self._settles_s or room_ut < NOISE_BOUND_UT:
             return now_s
         return self._arrives_s if now_s < self._arrives_s else math.inf
 
 
 def armed(street: Street) -> Lis2mdl:
     """Latched interrupt at a change of 4 uT, 10 Hz, low power."""
-    chip = Lis2mdl(Environment(street.field_ut, street.quiet_until_s))
+    chip = Lis2mdl(Environment(street.field_ut, street.stays_until_s))
     chip.power_on(0.0)
     set_registers(chip, 0x45, *struct.pack("<3h", 100, -200, 300))
     set_registers(chip, 0x61, 0x08)

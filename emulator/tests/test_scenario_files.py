@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from quiet import quiet_until_s
 
 from pave_emulator.scenario.check import check_devices
 from pave_emulator.scenario.load import load
@@ -81,7 +82,7 @@ def test_two_thousand_vehicles_pass_a_bay_on_a_weekday():
 def test_a_sensor_of_the_rank_is_quiet_nine_tenths_of_a_rush_hour():
     here, now_s, quiet_s = world("day"), 17 * HOUR_S, 0.0
     while now_s < 18 * HOUR_S:
-        until_s = here.field_quiet_until_s("bercy-t-03", now_s)
+        until_s = quiet_until_s(here, "bercy-t-03", now_s)
         quiet_s += until_s - now_s
         now_s = max(until_s, now_s + 0.1)
     assert 0.85 < quiet_s / HOUR_S < 1
@@ -111,7 +112,7 @@ def broken_promises(name, place, from_s, until_s, within_ut, judged_ut=None) -> 
     play.advance(from_s)
     broken, promises, now_s = [], 0, from_s
     while now_s < until_s:
-        quiet_s = min(here.field_quiet_until_s(place, now_s, within_ut), until_s)
+        quiet_s = min(quiet_until_s(here, place, now_s, within_ut), until_s)
         if quiet_s > now_s:
             promises += 1
             before = here.field_ut(place, now_s)

@@ -5,6 +5,7 @@ import math
 from datetime import datetime
 
 import pytest
+from quiet import quiet_until_s
 
 from pave_emulator.scenario.load import load
 from pave_emulator.scenario.model import Scenario, ScenarioError, Visit
@@ -35,7 +36,7 @@ def test_a_recorded_field_drives_the_sensor_of_its_bay(tmp_path):
     assert [sensor(t) for t in (0, 100, 101, 102.5, 500)] == [
         (20, 1, 40), (20, 1, 40), (21, 1, 42), (26, 1, 44), (30, 1, 44),
     ]  # fmt: skip
-    quiet = [world.field_quiet_until_s("bay-0", t) for t in (0, 101, 103)]
+    quiet = [quiet_until_s(world, "bay-0", t) for t in (0, 101, 103)]
     assert quiet == [100, 101, math.inf]
     assert world.sensor("bay-1")(100) != world.sensor("bay-1")(101)
 

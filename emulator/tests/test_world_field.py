@@ -7,6 +7,7 @@ import statistics
 
 import pytest
 from dipole import dipole_ut
+from quiet import quiet_until_s
 
 from pave_emulator.scenario import vehicle
 from pave_emulator.scenario.model import Drift, Metro, Passers, Scenario, ScenarioError, Traffic, Visit, Weather
@@ -150,7 +151,7 @@ def test_when_traffic_stops_nobody_passes_any_more():
     world.stop_traffic(12 * HOUR_S)
     assert any(world.field_ut("bay-0", 12 * HOUR_S - i) != EARTH for i in range(300))
     assert all(world.field_ut("bay-0", 12 * HOUR_S + 20 + i) == EARTH for i in range(600))
-    assert world.field_quiet_until_s("bay-0", 12 * HOUR_S + 20) == math.inf
+    assert quiet_until_s(world, "bay-0", 12 * HOUR_S + 20) == math.inf
 
 
 def test_a_train_below_makes_a_slow_swell_and_at_night_none_runs():
@@ -195,7 +196,7 @@ def test_what_is_promised_to_be_quiet_is(within_ut):
     quiet_s, asked, largest_ut = 0.0, 0, 0.0
     now_s = 6 * HOUR_S
     while now_s < 9 * HOUR_S:
-        until_s = world.field_quiet_until_s("bay-1", now_s, within_ut)
+        until_s = quiet_until_s(world, "bay-1", now_s, within_ut)
         assert until_s >= now_s
         asked += 1
         if until_s > now_s:
@@ -219,7 +220,7 @@ def test_the_field_does_not_depend_on_when_it_was_asked_before():
     near = [time_s for time_s in times_s if time_s > 9 * HOUR_S]
     mixed.field_ut("bay-2", min(near))
     for time_s in times_s:
-        mixed.field_quiet_until_s("bay-2", time_s)
+        quiet_until_s(mixed, "bay-2", time_s)
         assert mixed.field_ut("bay-2", time_s) == expected[time_s]
 
 
@@ -243,12 +244,12 @@ def test_a_step_shifts_the_field_from_its_time_on_and_tells_who_sleeps():
     world = World(scenario(), ROW[:1])
     told: list[tuple[str, float]] = []
     world.disturbed.append(lambda place, now_s: told.append((place, now_s)))
-    assert world.field_quiet_until_s("bay-0", 0) == math.inf
+    assert quiet_until_s(world, "bay-0", 0) == math.inf
     world.act("shift_field", {"bay": "bay-0", "x_ut": 1.0, "y_ut": -2.0, "z_ut": 3.0}, 50)
     assert told == [("bay-0", 50)]
     assert world.field_ut("bay-0", 49.9) == EARTH
     assert world.field_ut("bay-0", 50) == pytest.approx((21.9, -1.2, 46.7))
-    assert world.field_quiet_until_s("bay-0", 20) == 50
+    assert quiet_until_s(world, "bay-0", 20) == 50
 
 
 def test_vehicles_come_and_go_by_steps():

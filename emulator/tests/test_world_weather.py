@@ -156,7 +156,7 @@ def test_a_board_feels_the_world_of_its_place():
     assert bay.temperature_c(noon_s) == here.climate.road_c(noon_s)
     assert kiosk.temperature_c(noon_s) > here.climate.air_c(noon_s)
     assert kiosk.illuminance_lux(noon_s) > 1000 > bay.illuminance_lux(noon_s)
-    assert bay.field_quiet_until_s(noon_s, 1.0) > noon_s
+    assert bay.field_stays_until_s(noon_s, (-100.0,) * 3, (100.0,) * 3) > noon_s
     assert bay.field_ut(noon_s) != bay.field_ut(noon_s + 1)
     assert bay.echoes(noon_s) == here.echoes("bay-0", noon_s)
     with pytest.raises(KeyError, match="no bay 'bay-1': did you mean 'bay-0'"):

@@ -23,7 +23,7 @@ def still_field(_now_s: float) -> Vector:
     return (0.0, 0.0, 0.0)
 
 
-def _unknown(now_s: float, _within_ut: float) -> float:
+def _unknown(now_s: float, _low_ut: Vector, _high_ut: Vector) -> float:
     return now_s
 
 
@@ -37,8 +37,8 @@ class Environment:
 
     Attributes:
         field_ut: the field in sensor axes, uT, as one sample of the sensor has it (with its noise).
-        field_quiet_until_s: until when the field, without noise, surely stays within so many uT on each axis of what it
-            is at the time given; that time itself while nobody knows. Sensors need not look before it.
+        field_stays_until_s: until when, from the time given on, every sample surely lies between a lower and an upper
+            bound on each axis, noise included; that time itself while nobody knows. Sensors need not look before it.
         temperature_c: of the board.
         humidity_pct: relative.
         illuminance_lux: at the board's light sensor.
@@ -48,7 +48,7 @@ class Environment:
     """
 
     field_ut: Callable[[float], Vector] = still_field
-    field_quiet_until_s: Callable[[float, float], float] = _unknown
+    field_stays_until_s: Callable[[float, Vector, Vector], float] = _unknown
     temperature_c: Callable[[float], float] = lambda _now_s: 15.0
     humidity_pct: Callable[[float], float] = lambda _now_s: 50.0
     illuminance_lux: Callable[[float], float] = lambda _now_s: 1000.0

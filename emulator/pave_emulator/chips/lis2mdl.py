@@ -256,13 +256,13 @@ class Lis2mdl(I2cChip):
 
     def _compare(self, raw: list[int], at_s: float) -> None:
         comparison = Comparison(self._registers)
-        source, _slack = comparison.outcome(raw)
+        source = comparison.outcome(raw)
         self._source = source | self._source & reg.SOURCE_MROI
         self._active = bool(source)
         if self._times.periodic:
             here = self._environment
             self._quiet_until_s = comparison.same_until_s(
-                self._times, raw, at_s, self._window, here.field_ut, here.field_quiet_until_s
+                self._times, raw, at_s, self._window, here.field_ut, here.field_stays_until_s
             )
             self._window = min(2 * self._window, LAST_WINDOW)
 

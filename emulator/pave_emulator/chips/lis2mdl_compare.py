@@ -1,8 +1,8 @@
 """The LIS2MDL's threshold comparison, for one sample or for those to come.
 
 Theory of operation. The field is a function of time, so the first sample with another outcome can be looked for before
-its time: while all enabled axes are farther from the threshold than noise reaches, the environment says until when the
-field is quiet; else sample by sample, in a window that grows while nobody talks to the chip.
+its time: an outcome holds between two bounds on each axis, and the environment says until when no sample leaves them;
+else sample by sample, in a window that grows while nobody talks to the chip.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pave_emulator.chips.environment import Vector
 from pave_emulator.chips.lis2mdl_sampling import NEVER_S, SampleTimes
 
 FIRST_WINDOW, LAST_WINDOW = 8, 600  # samples
-ASK_AGAIN = 5  # samples after the environment has said that the field is not quiet
+ASK_AGAIN = 4  # samples after the environment has said that the field is not quiet
 
 
 def measure(field_ut: Vector, self_test: bool) -> list[int]:
@@ -41,16 +41,28 @@ class Comparison:
         if registers[reg.CFG_B] & reg.CFG_B_INT_ON_DATAOFF:
             self._offsets = struct.unpack("<3h", bytes(registers[reg.OFFSET_X_L + i] for i in range(6)))
 
-    def outcome(self, raw: list[int]) -> tuple[int, int]:
-        """The axes beyond the threshold as in INT_SOURCE, and how far from it the nearest is, less what noise does."""
-        source, slack_lsb = 0, reg.INT16_MAX
+    def outcome(self, raw: list[int]) -> int:
+        """The axes beyond the threshold, as in INT_SOURCE."""
+        source = 0
         for axis in self._axes:
             value = clamp(clamp(raw[axis]) - self._offsets[axis])
-            beyond = abs(value) - self._threshold
-            if beyond > 0:
+            if abs(value) > self._threshold:
                 source |= (0x80 if value > 0 else 0x10) >> axis
-            slack_lsb = min(slack_lsb, abs(beyond))
-        return source, slack_lsb - reg.NOISE_MARGIN_LSB
+        return source
+
+    def _zone(self, raw: list[int]) -> tuple[list[int], list[int]]:
+        """Lowest and highest samples in LSB with the outcome of `raw`, within the range of measurement."""
+        low, high = [-reg.INT16_MAX] * 3, [reg.INT16_MAX] * 3
+        for axis in self._axes:
+            value, offset = clamp(clamp(raw[axis]) - self._offsets[axis]), self._offsets[axis]
+            if value > self._threshold:
+                low[axis] = max(low[axis], self._threshold + 1 + offset)
+            elif value < -self._threshold:
+                high[axis] = min(high[axis], -self._threshold - 1 + offset)
+            else:
+                low[axis] = max(low[axis], -self._threshold + offset)
+                high[axis] = min(high[axis], self._threshold + offset)
+        return low, high
 
     def same_until_s(
         self,
@@ -59,23 +71,28 @@ class Comparison:
         at_s: float,
         window: int,
         field_ut: Callable[[float], Vector],
-        quiet_until_s: Callable[[float, float], float],
+        stays_until_s: Callable[[float, Vector, Vector], float],
     ) -> float:
         """Until when no sample has another outcome than `raw`, taken at `at_s`: exactly, or as far as `window` goes."""
-        source, slack_lsb = self.outcome(raw)
+        low, high = self._zone(raw)
+        low_ut, high_ut = self._in_ut(low), self._in_ut(high)
         index, ask = times.taken, 0
         for _ in range(window):
-            if slack_lsb > 0 and index >= ask:
-                quiet_s = quiet_until_s(at_s, slack_lsb * reg.UT_PER_LSB)
+            if index >= ask:
+                quiet_s = stays_until_s(at_s, low_ut, high_ut)
                 if quiet_s == NEVER_S:
                     return NEVER_S
                 quiet = times.first_from(quiet_s)
                 ask = index + ASK_AGAIN if quiet <= index else 0
                 index = max(index, quiet)
             at_s = times.at_s(index)
-            raw = measure(field_ut(at_s), self._self_test)
-            then, slack_lsb = self.outcome(raw)
-            if then != source or max(map(abs, raw)) > reg.INT16_MAX:
+            x, y, z = measure(field_ut(at_s), self._self_test)
+            if not (low[0] <= x <= high[0] and low[1] <= y <= high[1] and low[2] <= z <= high[2]):
                 return at_s
             index += 1
         return times.at_s(index)
+
+    def _in_ut(self, bound: list[int]) -> Vector:
+        added = reg.SELF_TEST_LSB if self._self_test else 0
+        x, y, z = ((value - added) * reg.UT_PER_LSB for value in bound)
+        return (x, y, z)

@@ -40,10 +40,6 @@ SINGLE_CANCELS_S = 0.0036  # single measurements with it: Zephyr's driver of the
 REBOOT_S = 0.020  # AN5069, start-up sequence
 SELF_TEST_LSB = 133  # 200 mgauss; table 2 allows 15 to 500
 
-NOISE_MARGIN_LSB = 17
-"""How near a value must be to the threshold for noise to carry it across: six sigma of the difference of two samples,
-each of 3 mgauss RMS (table 9), is 25.5 mgauss."""
-
 SUPPLY_UA = {  # table 10: high resolution, low power, the same with offset cancellation; by ODR
     10: (100.0, 25.0, 120.0, 50.0),
     20: (200.0, 50.0, 235.0, 100.0),

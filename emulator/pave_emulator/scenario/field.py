@@ -18,8 +18,8 @@ from pave_emulator.scenario.stays import Stay, Track
 from pave_emulator.scenario.timeline import Timeline
 from pave_emulator.scenario.vehicle import Vector
 
-# Shares of the promise of `quiet_until_s`, which together stay below it.
-_PASSER_SHARE, _TRAINS_SHARE, _SLOW_SHARE = 0.25, 0.2, 0.2
+# Shares of the room that `stays_until_s` finds, which together stay below it.
+_MOVERS_SHARE, _TRAINS_SHARE, _SLOW_SHARE = 0.7, 0.15, 0.1
 _UNFELT_UT = 0.02
 
 
@@ -67,13 +67,7 @@ class PlaceField:
 
     def at(self, now_s: float) -> Vector:
         """Field in uT."""
-        if not self._from_s <= now_s < self._until_s:
-            self._look(now_s)
-        still, slow = self._still_ut, self._slow.field_ut(now_s)
-        x, y, z = still[0] + slow[0], still[1] + slow[1], still[2] + slow[2]
-        for line in self._trains:
-            swell = line.field_ut(now_s)
-            x, y, z = x + swell[0], y + swell[1], z + swell[2]
+        x, y, z = self._without_movers(now_s)
         for stay, neighbour in self._moving:
             part = self._turned(_of(stay, neighbour, now_s))
             x, y, z = x + part[0], y + part[1], z + part[2]
@@ -82,21 +76,36 @@ class PlaceField:
             x, y, z = x + part[0], y + part[1], z + part[2]
         return (x, y, z)
 
-    def quiet_until_s(self, now_s: float, within_ut: float) -> float:
-        """Until when the field stays within `within_ut`, on each axis, of what it is now; now while something moves."""
+    def stays_until_s(self, now_s: float, low_ut: Vector, high_ut: Vector) -> float:
+        """Until when the field surely stays between two bounds on each axis, from now on; now if that cannot be said.
+
+        Those who move share a part of the room; it holds until one of them comes too near, or one more is felt.
+        """
+        x, y, z = self._without_movers(now_s)
+        room_ut = min(x - low_ut[0], y - low_ut[1], z - low_ut[2], high_ut[0] - x, high_ut[1] - y, high_ut[2] - z)
+        if room_ut <= 0:
+            return now_s
+        bounds_ut = [self._bound_ut(stay, neighbour) for stay, neighbour in self._moving]
+        felt = len(self._passing) + sum(bound_ut > _UNFELT_UT for bound_ut in bounds_ut)
+        share_ut = room_ut * _MOVERS_SHARE / max(1, felt)
+        if max(bounds_ut, default=0.0) > share_ut:
+            return now_s
+        until_s = min(self._stays_until_s, self._slow.steady_until_s(now_s, room_ut * _SLOW_SHARE))
+        for line in self._trains:
+            until_s = min(until_s, line.steady_until_s(now_s, room_ut * _TRAINS_SHARE / len(self._trains)))
+        if self._lanes:
+            until_s = self._lanes.faint_until_s(now_s, until_s, share_ut, 0 if felt else 1)
+        return max(now_s, until_s)
+
+    def _without_movers(self, now_s: float) -> Vector:
         if not self._from_s <= now_s < self._until_s:
             self._look(now_s)
-        felt_ut = within_ut * _PASSER_SHARE
-        if any(self._felt(stay, neighbour) for stay, neighbour in self._moving):
-            return now_s
-        if any(passer.peak_ut > felt_ut for passer in self._passing):
-            return now_s
-        until_s = min(self._stays_until_s, self._slow.steady_until_s(now_s, within_ut * _SLOW_SHARE))
+        still, slow = self._still_ut, self._slow.field_ut(now_s)
+        x, y, z = still[0] + slow[0], still[1] + slow[1], still[2] + slow[2]
         for line in self._trains:
-            until_s = min(until_s, line.steady_until_s(now_s, within_ut * _TRAINS_SHARE / len(self._trains)))
-        if self._lanes:
-            until_s = min(until_s, self._lanes.next_s(now_s, felt_ut))
-        return max(now_s, until_s)
+            swell = line.field_ut(now_s)
+            x, y, z = x + swell[0], y + swell[1], z + swell[2]
+        return (x, y, z)
 
     def _look(self, now_s: float) -> None:
         """Who stands, who moves, and until when that holds."""
@@ -135,10 +144,10 @@ class PlaceField:
             self._standing[index] = (stay, part)
         return part
 
-    def _felt(self, stay: Stay, neighbour: Neighbour) -> bool:
-        """Whether it is felt here at all while it moves."""
+    def _bound_ut(self, stay: Stay, neighbour: Neighbour) -> float:
+        """The most that is felt of a vehicle here while it comes or goes."""
         away_m = math.hypot(neighbour.along_m, neighbour.across_m)
-        return stay.vehicle.bound_ut(max(0.0, away_m - stay.manoeuvre.span_m)) > _UNFELT_UT
+        return stay.vehicle.bound_ut(max(0.0, away_m - stay.manoeuvre.span_m))
 
 
 def _of(stay: Stay, neighbour: Neighbour, now_s: float) -> Vector:

@@ -54,6 +54,11 @@ class Noise:
         self._key = key_of(seed, name)
         self._table = _quantiles(sigma)
 
+    @property
+    def bound_ut(self) -> float:
+        """No noise is more."""
+        return self._table[-1]
+
     def at(self, now_s: float) -> Vector:
         """Noise of the sample taken at this instant."""
         bits = mix(self._key, round(now_s * 1e6))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pave_emulator.scenario import vehicle
@@ -41,6 +41,14 @@ class Passer:
         """From when until when it is felt `along_m` along from the origin."""
         middle_s = self.t_s + along_m / self.velocity_mps
         return middle_s - self.half_s, middle_s + self.half_s
+
+    def loud_window(self, along_m: float, field_ut: float) -> tuple[float, float]:
+        """From when until when it may give more than that `along_m` along from the origin; empty if never."""
+        middle_s = self.t_s + along_m / self.velocity_mps
+        if self.peak_ut <= field_ut:
+            return middle_s, middle_s
+        half_s = _half_m(self.vehicle, self.across_m, field_ut) / abs(self.velocity_mps)
+        return middle_s - half_s, middle_s + half_s
 
     def field_ut(self, along_m: float, now_s: float) -> Vector:
         """Its field at a sensor `along_m` along from the origin."""
@@ -73,10 +81,9 @@ class PasserStream:
         found = vehicle.draw_passing(rng, rng.choices(kinds, shares)[0])
         across_m = rng.uniform(*self._passers.lane_m)
         velocity_mps = rng.uniform(*self._passers.speed_mps) * (1 if rng.random() < 0.5 else -1)
-        reach_m = found.silent_m(SILENT_UT) - found.reach_m
-        if reach_m <= across_m:
+        half_m = _half_m(found, across_m, SILENT_UT)
+        if not half_m:
             return None
-        half_m = math.sqrt(reach_m**2 - across_m**2) + found.reach_m
         near_m = found.reach_m + across_m / 2
         peak_ut = max(math.hypot(*found.field_ut(near_m * share, across_m)) for share in _PEAK_POINTS)
         return Passer(t_s, velocity_mps, across_m, found, half_m / abs(velocity_mps), peak_ut * _PEAK_MARGIN)
@@ -94,25 +101,60 @@ class Lanes:
 
     def felt(self, now_s: float) -> tuple[list[Passer], float]:
         """Who is felt now, and until when nobody else is, and none of them ceases to be."""
-        felt: list[Passer] = []
-        until_s = self.next_s(now_s, 0.0)
+        present = list(self._present(now_s))
+        until_s = min([self.next_s(now_s), *(end_s for _, end_s, _ in present)])
+        return [passer for _, _, passer in present], until_s
+
+    def next_s(self, now_s: float) -> float:
+        """When the next begins to be felt; at latest in two hours."""
+        for begin_s, _, _ in self._coming(now_s):
+            return begin_s
+        return self._known_until_s(now_s)
+
+    def faint_until_s(self, now_s: float, until_s: float, field_ut: float, room: int) -> float:
+        """Until when nobody gives more than `field_ut`, and no more than `room` come to those who are felt now.
+
+        At most `until_s`; now if somebody may give more already.
+        """
+        for _, _, passer in self._present(now_s):
+            until_s = min(until_s, self._loud_s(passer, now_s, field_ut))
+        present_s: list[float] = []  # until when those are felt who have come meanwhile
+        for begin_s, end_s, passer in self._coming(now_s):
+            if begin_s >= until_s:
+                return until_s
+            until_s = min(until_s, self._loud_s(passer, begin_s, field_ut))
+            present_s = [gone_s for gone_s in present_s if gone_s > begin_s] + [end_s]
+            if len(present_s) > room:
+                return min(until_s, begin_s)
+        return min(until_s, self._known_until_s(now_s))
+
+    def _loud_s(self, passer: Passer, from_s: float, field_ut: float) -> float:
+        """From when on, at `from_s` or later, it may give more than a field."""
+        loud_s, silent_s = passer.loud_window(self.along_m, field_ut)
+        return max(from_s, loud_s) if silent_s > max(from_s, loud_s) else math.inf
+
+    def _present(self, now_s: float) -> Iterator[tuple[float, float, Passer]]:
+        """Who is felt now: (from, until, who)."""
         for hour in (now_s // HOUR_S - 1, now_s // HOUR_S):
             starts_s, windows = self._hour(int(hour))
             first = bisect_left(starts_s, now_s - self._longest_s())
-            for begin_s, end_s, passer in windows[first : bisect_right(starts_s, now_s)]:
-                if now_s < end_s and self._begins(begin_s):
-                    felt.append(passer)
-                    until_s = min(until_s, end_s)
-        return felt, until_s
+            for window in windows[first : bisect_right(starts_s, now_s)]:
+                if now_s < window[1] and self._begins(window[0]):
+                    yield window
 
-    def next_s(self, now_s: float, peak_ut: float) -> float:
-        """When the next begins to be felt that is stronger than `peak_ut`; at latest in two hours."""
+    def _coming(self, now_s: float) -> Iterator[tuple[float, float, Passer]]:
+        """Who begins to be felt after now, in order, within two hours: (from, until, who)."""
         for hour in (now_s // HOUR_S, now_s // HOUR_S + 1):
             starts_s, windows = self._hour(int(hour))
-            for begin_s, _, passer in windows[bisect_right(starts_s, now_s) :]:
-                if passer.peak_ut > peak_ut:
-                    return begin_s if self._begins(begin_s) else math.inf
-        return (now_s // HOUR_S + 2) * HOUR_S
+            for at in range(bisect_right(starts_s, now_s), len(windows)):
+                if not self._begins(windows[at][0]):
+                    return
+                yield windows[at]
+
+    def _known_until_s(self, now_s: float) -> float:
+        """Until when `_coming` knows of all; for ever once nobody begins any more."""
+        known_s = (now_s // HOUR_S + 2) * HOUR_S
+        return known_s if self._begins(known_s) else math.inf
 
     def _longest_s(self) -> float:
         return 2 * _MOST_REACH_M / self._stream.slowest_mps
@@ -125,3 +167,9 @@ class Lanes:
             windows = self._stream.windows(self.along_m, hour * HOUR_S, (hour + 1) * HOUR_S)
             known = self._hours[hour] = ([window[0] for window in windows], windows)
         return known
+
+
+def _half_m(found: Vehicle, across_m: float, field_ut: float) -> float:
+    """How far along before and behind a sensor a vehicle in this lane may give more than a field; 0 if nowhere."""
+    reach_m = found.silent_m(field_ut) - found.reach_m
+    return math.sqrt(reach_m**2 - across_m**2) + found.reach_m if reach_m > across_m else 0.0

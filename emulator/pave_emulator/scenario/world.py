@@ -10,6 +10,7 @@ in `disturbed` are then called with the bay and the time, to ask again. What was
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +36,6 @@ from pave_emulator.trace import Record
 
 __all__ = ["Bay", "Change", "Happening", "World", "record_of"]
 
-_QUIET_UT = 0.3  # what "quiet" means to a sensor without noise
 _ANTENNA_M = 3.0  # a vehicle whose middle is farther away takes nothing from an antenna
 _KIOSK_OVER_AIR_K = 5.0  # what its own losses warm a closed box
 
@@ -53,6 +53,7 @@ class World:
         self._street = Street(scenario, bays, self.calendar)
         self._recordings = {recording.bay: recording for recording in scenario.recordings}
         self._fields: dict[str, PlaceField] = {}
+        self._noises = {bay.id: Noise(scenario.seed, f"{bay.id}:noise", scenario.noise_ut) for bay in bays}
         self._rows = rows(bays)
         for row in self._rows:
             self._fields |= self._row_fields(row)
@@ -76,7 +77,7 @@ class World:
 
         return Environment(
             field_ut=self.sensor(place),
-            field_quiet_until_s=lambda now_s, within_ut: self.field_quiet_until_s(place, now_s, within_ut),
+            field_stays_until_s=functools.partial(self.field_stays_until_s, place),
             temperature_c=self.climate.road_c,
             humidity_pct=self.climate.humidity_pct,
             illuminance_lux=lambda now_s: 0.0,
@@ -88,15 +89,14 @@ class World:
         """Field at a bay's sensor without noise, uT: x north, y east, z down."""
         return self._fields[place].at(now_s)
 
-    def field_quiet_until_s(self, place: str, now_s: float, within_ut: float | None = None) -> float:
-        """Until when the field, without noise, stays within `within_ut` on each axis of what it is now.
-
-        The default is the noise's rms. More allows for longer: weak passers-by no longer count.
-        """
+    def field_stays_until_s(self, place: str, now_s: float, low_ut: Vector, high_ut: Vector) -> float:
+        """See `Environment.field_stays_until_s`."""
         recording = self._recordings.get(place)
         if recording is not None:
             return recording.quiet_until_s(now_s)
-        return self._fields[place].quiet_until_s(now_s, within_ut or self.scenario.noise_ut or _QUIET_UT)
+        (x, y, z), (a, b, c), noise_ut = low_ut, high_ut, self._noises[place].bound_ut
+        low_ut, high_ut = (x + noise_ut, y + noise_ut, z + noise_ut), (a - noise_ut, b - noise_ut, c - noise_ut)
+        return self._fields[place].stays_until_s(now_s, low_ut, high_ut)
 
     def sensor(self, place: str) -> Callable[[float], Vector]:
         """The field at a bay as one sensor measures it, with noise that belongs to the sample's instant."""
@@ -104,7 +104,7 @@ class World:
             raise KeyError(f"no bay {place!r}: {hint(place, self._fields)}")
         if place in self._recordings:
             return self._recordings[place].field_ut
-        noise = Noise(self.scenario.seed, f"{place}:noise", self.scenario.noise_ut).at
+        noise = self._noises[place].at
         field = self._fields[place].at
 
         def measure(now_s: float) -> Vector:

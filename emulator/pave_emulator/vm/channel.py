@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
-from pave_emulator.lockstep import Lockstep
+from pave_emulator.lockstep import LOOK_S, Lockstep
 from pave_emulator.vm.shims import _emu_ops as ops
 
 PENDING: Final = None
@@ -82,6 +82,8 @@ class Channel:
         self._answer = (0, 0, b"")  # status, sequence, body
         self._lockstep = lockstep
         if lockstep:
+            sock.setblocking(True)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", 0, round(LOOK_S * 1e6)))
             lockstep.join(self, order, now_s)
         else:
             asyncio.get_running_loop().add_reader(sock, self._readable)

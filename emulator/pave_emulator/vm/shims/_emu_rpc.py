@@ -34,7 +34,9 @@ _clock_read_us = 0
 _call_us = 0
 _idle_us = 0
 _code_ns_per_byte = 0
+_read_ns_per_byte = 0
 _allocated = 0
+read_bytes = [0]  # of flash, since code was charged last
 flags = 0
 _scheduled = []
 _running_scheduled = False
@@ -56,12 +58,13 @@ def open_channel(fd, warm):
 
 def begin(hello):
     """Take up the host's facts about this boot."""
-    global virtual, _boot_us, _clock_read_us, _call_us, _code_ns_per_byte, _allocated
+    global virtual, _boot_us, _clock_read_us, _call_us, _code_ns_per_byte, _read_ns_per_byte, _allocated
     _boot_us = utime.ticks_us() - hello["uptime_us"]
     virtual = hello["virtual"]
     _clock_read_us = hello["costs"]["clock_read_us"]
     _call_us = hello["costs"]["call_us"]
     _code_ns_per_byte = hello["costs"]["code_ns_per_byte"]
+    _read_ns_per_byte = hello["costs"]["read_ns_per_byte"]
     _allocated = micropython.mem_total()
     set_rtc_us(hello["rtc_us"])
 
@@ -74,13 +77,17 @@ def on_event(kind, function):
 # Calls
 
 
-def call(op, fields=(), tail=b""):
+def call(op, fields=(), tail=b"", charged=False):
     """Make one call; return the body of the answer, None if it was interrupted.
+
+    `charged` says that the firmware's code has been charged, and what was allocated since is the shims'.
 
     Raises:
         OSError: with the status the host gave.
     """
-    if virtual:
+    if charged:
+        settle()
+    elif virtual:
         _charge_code()
     body = struct.pack(ops.TABLE[op][1], *fields)
     if len(body) + len(tail) > ops.MAX_BODY_BYTES:
@@ -103,21 +110,22 @@ def ask(op, fields=(), tail=b""):
     return struct.unpack_from(ops.TABLE[op][2], call(op, fields, tail))
 
 
-def wait(op, fields, timeout_us, tail=b"", interrupted=None):
+def wait(op, fields, timeout_us, tail=b"", interrupted=None, charged=False):
     """Make a call that waits, again after each interrupt; `fields(left_us)`, -1 for ever. None when the time is up.
 
-    `interrupted()` is asked after each interrupt: true ends the wait, with an empty answer.
+    `interrupted()` is asked after each interrupt: true ends the wait, with an empty answer. `charged` as for `call`.
     """
-    end_us = None if timeout_us < 0 else now_us() + timeout_us
+    end_us = None if timeout_us < 0 else _uncharged_us() + timeout_us
     left_us = timeout_us
     while True:
-        answer = call(op, fields(left_us), tail)
+        answer = call(op, fields(left_us), tail, charged)
         if answer is not None:
             return answer
         if interrupted and interrupted():
             return b""
+        charged = False
         if end_us is not None:
-            left_us = max(0, end_us - now_us())
+            left_us = max(0, end_us - _uncharged_us())
 
 
 def _exchange(op, body):
@@ -221,11 +229,12 @@ def run_scheduled():
 
 
 def _charge_code():
-    """Charge for the code that has run since the last time, by the bytes it has allocated."""
+    """Charge for the code that has run since the last time, by the bytes it has allocated, and for the flash read."""
     global _now_us, _allocated
     total = micropython.mem_total()
-    _now_us += (total - _allocated & 0xFFFFFFFF) * _code_ns_per_byte // 1000
+    _now_us += ((total - _allocated & 0xFFFFFFFF) * _code_ns_per_byte + read_bytes[0] * _read_ns_per_byte) // 1000
     _allocated = total
+    read_bytes[0] = 0
 
 
 def settle():
@@ -256,10 +265,17 @@ def now_us():
     return now
 
 
+def _uncharged_us():
+    return _now_us if virtual else utime.ticks_us() - _boot_us
+
+
 def pass_quietly(us):
-    """Let time go by if nothing can happen meanwhile; False if the host must be asked."""
+    """Charge the code, and let time go by if nothing can happen meanwhile; False if the host must be asked."""
     global _now_us, _idle_us
-    if not virtual or _now_us + _call_us + us >= _quiet_us:
+    if not virtual:
+        return False
+    _charge_code()
+    if _now_us + _call_us + us >= _quiet_us:
         return False
     _now_us += _call_us + us
     _idle_us += us
@@ -269,7 +285,7 @@ def pass_quietly(us):
 def sleep_us(us):
     """Sleep; interrupts are served meanwhile."""
     if us > 0 and not pass_quietly(us):
-        wait(ops.SLEEP, lambda left_us: (left_us,), us)
+        wait(ops.SLEEP, lambda left_us: (left_us,), us, charged=True)
 
 
 def set_rtc_us(rtc_us):

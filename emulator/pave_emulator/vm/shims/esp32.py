@@ -26,28 +26,23 @@ _NOT_MODELLED = ("RMT", "ULP", "idf_task_info", "wake_on_touch", "wake_on_ulp")
 
 _image = None
 _map = None
-_read_us_per_kb = 0
+_mapped_end = 0
 
 
 def _open_image(fd, mapped_at, size):
     """Read the flash from now on: from memory where the file is mapped, from the file where it is not or has grown."""
-    global _image, _map, _read_us_per_kb
+    global _image, _map, _mapped_end
     _image = open(fd, "rb")
-    _map = memoryview(uctypes.bytearray_at(mapped_at, size)) if mapped_at else b""
-    _read_us_per_kb = rpc.hello["costs"]["read_us_per_kb"]
+    if mapped_at:
+        _map, _mapped_end = memoryview(uctypes.bytearray_at(mapped_at, size)), size
 
 
-def _read(address, buf):
-    """Fill `buf` from the image; what lies beyond the end of a short file is erased flash."""
-    size = len(buf)
-    rpc.spend(size * _read_us_per_kb >> 10)
-    if address + size <= len(_map):
-        buf[:] = _map[address : address + size]
-        return
+def _read_file(address, buf):
+    """Fill `buf` from the image file; what lies beyond the end of a short one is erased flash."""
     _image.seek(address)
     got = _image.readinto(buf) or 0
-    if got < size:
-        buf[got:] = b"\xff" * (size - got)
+    if got < len(buf):
+        buf[got:] = b"\xff" * (len(buf) - got)
 
 
 class Partition:
@@ -59,6 +54,8 @@ class Partition:
     def __init__(self, id, block_size=_SECTOR_BYTES):
         self._info = _by_label(_label_of_role(id) if isinstance(id, int) else id)
         self._block_bytes = block_size
+        self._start = self._info[2]
+        self._end = self._start + self._info[3]
 
     @staticmethod
     def find(type=0, subtype=0xFF, label=None, block_size=_SECTOR_BYTES):
@@ -81,8 +78,17 @@ class Partition:
             _esp_error(_ESP_ERR_INVALID_SIZE)
         return self._info[2] + offset
 
-    def readblocks(self, block, buf, offset=0):
-        _read(self._address(block * self._block_bytes + offset, len(buf)), memoryview(buf))
+    def readblocks(self, block, buf, offset=0, _read_bytes=rpc.read_bytes):
+        # An import reads some thousand times: as few names as can be.
+        start = self._start + block * self._block_bytes + offset
+        end = start + len(buf)
+        if start < self._start or end > self._end:
+            self._address(start - self._start, end - start)
+        _read_bytes[0] += end - start
+        if end <= _mapped_end:
+            buf[:] = _map[start:end]
+        else:
+            _read_file(start, memoryview(buf))
 
     def writeblocks(self, block, buf, offset=None):
         start = block * self._block_bytes
