@@ -166,3 +166,37 @@ print(100 <= ms <= 110, 24000 <= cycles // 1000 < 26400)
         "True (2000, 1, 1)",
         "True True",
     ]
+
+
+def test_what_firmware_schedules_may_use_the_board_whenever_it_runs(tmp_path):
+    main = """
+import machine, micropython, time
+memory, ran = machine.RTC(), 0
+def later(n):
+    global ran
+    ran += memory.memory() == b"%d" % n
+for n in range(300):
+    memory.memory(b"%d" % n)
+    micropython.schedule(later, n)
+    micropython.schedule(later, n)
+    memory.memory()
+    memory.memory()
+print(ran)
+order = []
+def handler(timer):
+    micropython.schedule(order.append, "scheduled")
+    memory.memory()
+    order.append("handled")
+machine.Timer(0, mode=machine.Timer.ONE_SHOT, period=5, callback=handler)
+time.sleep_ms(20)
+print(order)
+def flood(timer):
+    try:
+        for n in range(9):
+            micropython.schedule(order.append, n)
+    except RuntimeError as error:
+        print(n, error)
+machine.Timer(0, mode=machine.Timer.ONE_SHOT, period=5, callback=flood)
+time.sleep_ms(20)
+"""
+    assert said(tmp_path, main) == ["600", "['handled', 'scheduled']", "8 schedule queue full"]

@@ -202,12 +202,19 @@ def _serve_events():
 
 
 def schedule(function, argument):
-    """Run function(argument) soon, as an interrupt of the port does; lost when the queue is full, as there.
+    """Run function(argument) soon, as an interrupt of the port does; lost when the queue is full, as there: False.
 
     Not by micropython.schedule: that could run it between a call and its answer, and it may make calls itself.
     """
-    if len(_scheduled) < SCHEDULER_DEPTH:
-        _scheduled.append((function, argument))
+    if len(_scheduled) >= SCHEDULER_DEPTH:
+        return False
+    _scheduled.append((function, argument))
+    return True
+
+
+def serving():
+    """Something scheduled is running."""
+    return _running_scheduled
 
 
 def run_scheduled():
