@@ -14,7 +14,7 @@ from pave_emulator.chips import lis2mdl_registers as reg
 from pave_emulator.chips.environment import Vector
 from pave_emulator.chips.lis2mdl_sampling import NEVER_S, SampleTimes
 
-FIRST_WINDOW, LAST_WINDOW = 8, 600  # samples
+FIRST_WINDOW, LAST_WINDOW = 2, 32  # samples
 ASK_AGAIN = 4  # samples after the environment has said that the field is not quiet
 
 
