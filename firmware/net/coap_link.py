@@ -1,4 +1,7 @@
-"""Waiting for CoAP: one UDP socket, the sans-I/O client of `pave_wire`, and asyncio between them."""
+"""Waiting for CoAP: one UDP socket, the sans-I/O client of `pave_wire`, and asyncio between them.
+
+Whoever waits here, for a response or for the observation, reads the socket for both: one task uses a link.
+"""
 
 import asyncio
 import random
@@ -6,7 +9,7 @@ import socket
 from asyncio import core
 
 from net.clock import now_ms
-from pave_wire import coap_client, limits
+from pave_wire import coap, coap_client, limits
 from pave_wire.coap_exchange import Response
 from pave_wire.coap_message import MAX_RETRANSMIT
 from pave_wire.errors import WireError
@@ -17,12 +20,17 @@ class LinkError(OSError):
 
 
 class CoapLink:
-    """Requests to the gateway at `host`:`port` (UDP), one at a time."""
+    """Requests to the gateway at `host`:`port` (UDP), one at a time, and beside them one observation.
 
-    def __init__(self, host, port, max_retransmit=MAX_RETRANSMIT):
+    Args:
+        watching: a `coap_observe.Watching`; who does not observe needs none.
+    """
+
+    def __init__(self, host, port, max_retransmit=MAX_RETRANSMIT, watching=None):
         self._address = socket.getaddrinfo(host, port)[0][-1]
-        self._client = coap_client.Client(_random_below, max_retransmit)
+        self._client = coap_client.Client(random_below, max_retransmit, watching=watching)
         self._socket = _open()
+        self._told = None
 
     async def request(self, code, path, payload=b"", content_format=None):
         """Send a confirmable request and return its `coap_exchange.Response`, whatever its code.
@@ -30,31 +38,59 @@ class CoapLink:
         Raises:
             LinkError: no answer after all retransmissions, refused with a reset, or no network.
         """
-        client = self._client
+        token = None
         try:
-            client.request(code, path, self._address, now_ms(), payload, content_format)
-            while True:
-                for data, address in client.datagrams_to_send(now_ms()):
-                    self._socket.sendto(data, address)
-                for event in await self._next_events():
-                    for data, address in client.datagrams_to_send(now_ms()):
-                        self._socket.sendto(data, address)
-                    if isinstance(event, Response):
-                        return event
-                    raise LinkError("no answer from %s: %s" % (self._address, event.why))
+            token = self._client.request(code, path, self._address, now_ms(), payload, content_format)
+            event = None
+            while event is None:
+                event = await self._turn(token)
         except WireError as error:
             raise LinkError(str(error))
         finally:
-            client.cancel()
+            if token is not None:
+                self._client.cancel(token)
+        if isinstance(event, Response):
+            return event
+        raise LinkError("no answer from %s: %s" % (self._address, event.why))
+
+    def observe(self, path, told):
+        """Observe `path`. While somebody waits here, `told` is called with each event (`coap_exchange`) as it comes.
+
+        Anything but a Notification is the last. `told` must not raise.
+        """
+        self._told = told
+        self._client.request(coap.GET, path, self._address, now_ms(), options=((coap.OBSERVE, b""),))
+
+    async def listen(self, until_ms):
+        """Wait until `until_ms` at the latest for a datagram or a timer, and see to it."""
+        await self._turn(None, until_ms)
 
     def close(self):
         """Give the socket back."""
         self._socket.close()
 
-    async def _next_events(self):
-        wait_ms = max(0, self._client.next_timeout() - now_ms())
+    async def _turn(self, token, until_ms=None):
+        """Wait for one datagram or timer; return the event of the request `token`, None if it was something else."""
+        self._send()
+        own = None
+        for event in await self._next_events(until_ms):
+            if event.token == token:
+                own = event
+            elif self._told is not None:
+                self._told(event)
+        self._send()
+        return own
+
+    def _send(self):
+        for data, address in self._client.datagrams_to_send(now_ms()):
+            self._socket.sendto(data, address)
+
+    async def _next_events(self, until_ms):
+        due_ms = self._client.next_timeout()
+        if due_ms is None or (until_ms is not None and until_ms < due_ms):
+            due_ms = until_ms
         try:
-            await asyncio.wait_for_ms(_readable(self._socket), wait_ms)
+            await asyncio.wait_for_ms(_readable(self._socket), max(0, due_ms - now_ms()))
         except asyncio.TimeoutError:
             return self._client.handle_timeout(now_ms())
         try:
@@ -62,11 +98,16 @@ class CoapLink:
         except OSError:  # nothing after all
             return []
         if not data:
-            # An empty datagram closes the socket for good on the ESP32 (modsocket.c takes it for the end of a stream).
-            self._socket.close()
-            self._socket = _open()
+            # The ESP32 takes an empty datagram for the end of a stream, and reads nothing more from a socket until it
+            # is connected (modsocket.c). That keeps its port, so who notifies us still finds us.
+            self._socket.connect(self._address)
             return []
         return self._client.receive_datagram(data, address, now_ms())
+
+
+def random_below(n):
+    """Return a random int from 0 to n - 1."""
+    return random.getrandbits(30) % n
 
 
 def _open():
@@ -77,7 +118,3 @@ def _open():
 
 async def _readable(sock):
     yield core._io_queue.queue_read(sock)  # as MicroPython's own asyncio.stream does
-
-
-def _random_below(n):
-    return random.getrandbits(30) % n

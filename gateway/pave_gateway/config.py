@@ -249,13 +249,13 @@ def _check(path: Path, text: str, config: Config) -> None:
     """Refuse ids, devices and sink names that are used twice."""
     faults: list[str] = []
     for key, tables in (("id", ("bay", "kiosk")), ("device", ("bay", "kiosk")), ("name", ("sink",))):
-        seen: dict[str, str] = {}
+        seen: dict[str, _Path] = {}
         for table in tables:
             for index, entry in enumerate(getattr(config, table)):
                 value = getattr(entry, key)
-                where = _where(path, text, (table, index, key))
-                if value in seen:
-                    faults.append(f"{where}: {table}.{index + 1}.{key}: {value!r} is already used at {seen[value]}")
-                seen.setdefault(value, where)
+                first = seen.setdefault(value, (table, index, key))
+                if first != (table, index, key):
+                    here, there = _where(path, text, (table, index, key)), _where(path, text, first)
+                    faults.append(f"{here}: {table}.{index + 1}.{key}: {value!r} is already used at {there}")
     if faults:
         raise ConfigError("\n".join(faults))

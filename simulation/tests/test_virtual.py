@@ -14,7 +14,7 @@ from pave_wire import coap, model
 from pave_wire.coap import Message
 from simulation.virtual import JOURNAL_FILE, ROOT, TRACE_FILE
 
-FOR_S, SEED = 1800, 7
+FOR_S, SEED = 3600, 7
 COMMAND = [sys.executable, "-m", "simulation.virtual", "examples/bercy/scenarios/day.yaml", "--for", str(FOR_S)]
 SITE = ["--sensors", "3", "--kiosks", "1"]
 

@@ -6,6 +6,13 @@ READINGS_IN_FLIGHT = 4096  # admitted, not yet committed; beyond it 5.03
 RETRY_AFTER_S = 2  # Max-Age of a 5.03: a commit takes milliseconds, so the queue is gone by then
 PROBLEM_CHARS = 160  # of an error's detail on the air
 
+# Observe
+OBSERVERS = 256  # of one resource; a site has some hundred kiosks
+NOTIFY_SPACING_S = 1.0  # between notifications to one observer, of which the last has the newest state
+NOTIFY_APART_S = 0.05  # between observers; a late one waits no longer than NOTIFY_SPACING_S
+NOTIFY_BY_S = 20.0  # when nothing changes: two retransmissions still come before FRESH_S
+FRESH_S = 30  # Max-Age of what is observed
+
 # Journal
 SUBMISSIONS_QUEUED = 4096  # in front of the writer thread; all of them go into its next transaction
 BUSY_TIMEOUT_MS = 2000  # somebody holds the file in an SQLite shell
@@ -29,3 +36,86 @@ EVENT_KEEPALIVE_S = 15.0
 # Logs
 LOG_INTERVAL_S = 10.0  # one line per cause in this time, for causes that the network can repeat
 LOG_CAUSES = 1024
+
+# LoRaWAN
+LORAWAN_CONCENTRATORS = 64
+LORAWAN_CONCENTRATOR_SILENT_MS = 60_000  # without PULL_DATA (usually every 10 s) a forwarder cannot be reached
+LORAWAN_COPIES = 16  # of one frame, from as many concentrators
+LORAWAN_RECEPTIONS = 4096  # authentic frames whose copies are still known
+LORAWAN_SESSIONS_PER_ADDRESS = 16  # each costs a MIC for a frame with that DevAddr
+LORAWAN_FCNT_DOWN_BLOCK = 64  # downlink counters reserved by one write
+LORAWAN_FCNT_DOWN_LOW = 16  # so few left, and the next uplink's transaction reserves more
+LORAWAN_DOWNLINKS_QUEUED = 16  # for one device
+LORAWAN_DOWNLINK_TRIES = 8  # of a confirmed downlink, of a MAC request that is not answered
+LORAWAN_MAC_PAUSE_UPLINKS = 64  # after so many tries without an answer, before the next
+LORAWAN_LEAD_MAX_MS = 600  # how early a forwarder that keeps saying TOO_LATE is handed its downlinks
+LORAWAN_JOIN_HOLD_MS = 1_000  # Join-Requests that arrive within it are served by age
+LORAWAN_JOIN_PATIENCE_MS = 300_000  # for so long room is kept for a device that was refused
+LORAWAN_JOINS_WAITING = 4096  # devices known to wait
+LORAWAN_FRAMES_WAITING = 8  # of one device, while one of its frames is on its way to the disk
+LORAWAN_RESPONSE_MS = 600_000  # for so long a device may wait for the response to a request
+LORAWAN_REQUEST_MS = 120_000  # for so long one to a device waits behind an acknowledgement; then it is made anew
+LORAWAN_STORED_BEYOND_FLOOR = 64  # readings remembered that arrived before an older one; an outbox holds 20
+LORAWAN_EPOCHS = 32  # whose newest seq is remembered
+LORAWAN_LINK_SAMPLES = 48  # of each state of a bay; the device's link is judged by their low percentile
+LORAWAN_LINK_FLUSH_MS = 300_000  # between writes of what links are like: ADR may lose that much
+LORAWAN_AIRTIME_FLUSH_MS = 1_000  # between writes of time on air
+
+# Journal, inside
+SEQS_REMEMBERED = 1024  # of a device's two newest epochs; whether an older reading is new is looked up in the log
+CHAIN_STEPS = 20_000  # of such a look-up, some 50 ms; a reading older than all these is taken for new
+ROWS_PER_INSERT = 64  # one statement, so the writer gives the interpreter away 1 time in 64
+SNAPSHOT_READINGS = 50_000  # between snapshots of the devices: what a start reads again, some 0.3 s
+SNAPSHOT_DEVICES = 200  # written with one transaction while a snapshot is due
+WAL_PAGES = 1000  # of 1 KiB: then they are brought into the file
+WAL_PAGES_TOO_MANY = 65_536  # a reader that never ends keeps the write-ahead log growing
+TEND_S = 1.0  # between two looks at what the journal needs, and between two attempts on a failing disk
+COMMIT_SLOW_S = 2.0  # a commit that takes longer is trouble
+COMMIT_GROUPS = 8  # this many waiting are committed at once, fewer after COMMIT_INTERVAL_S
+COMMIT_INTERVAL_S = 0.2  # the default of journal.commit_interval_ms
+
+# Clock
+CLOCK_EARLIEST_MS = 1_767_225_600_000  # 2026-01-01: a clock before it was never set
+CLOCK_LATEST_MS = 4_102_444_800_000  # 2100-01-01
+CLOCK_STEP_MS = 1_500  # less than this is left alone: a leap second, a busy machine
+CLOCK_CONFIRM_MS = 300_000  # for so long another time must have been shown, synchronized, before it is believed
+CLOCK_HOLDOVER_MS = 86_400_000  # without synchronization; at 50 ppm 4 s have gathered
+UNDATED_HOLD_MS = 600_000  # for so long a sink waits for the clock before it tells a reading with a doubtful time
+
+# State of the site
+SNAPSHOT_BAYS = 100  # written down in one step, some 2 ms
+SLOW_CLOCK_PERCENT = 5  # how far a sensor's RC oscillator may be off (ESP32-S3 datasheet: RTC slow clock)
+AGE_ERROR_MS = 1_000  # the age of a reading is whole seconds in an event
+SILENCE_GAP_MS = 120_000  # between two looks at the clock: then it was the gateway that was away
+SILENCE_LOOK_MS = 30_000  # at the latest
+SILENCE_GRACE_MS = 60_000  # for retransmissions and a busy link
+SILENCE_LATE_PERCENT = 115  # of the expected interval: slow clocks, and a little
+SILENCE_SILENT_PERCENT = 315  # three in a row are missing
+
+# Shadow and commands
+COMMANDS_WAITING = 8  # for one device
+COMMANDS_KEPT = 16  # of one device, those that ended included
+COMMAND_RESEND_MS = 15_000  # to a device that can be reached and does not answer; doubles each time
+SHADOW_RESEND_MS = 60_000  # the same of a part of its settings
+RESEND_MAX_MS = 3_600_000  # what both grow to
+
+# Registry, keys, provisioning
+SEALING_KEYS = 64  # in a key file, and as many that open records
+KEY_FILE_BYTES = 32_768
+RECORD_BYTES = 16_384  # of one provisioning record; one for two readers has 2,000
+RECORD_READERS = 8  # for whom it may be sealed
+RECORDS_PER_IMPORT = 65_536
+RECORDS_PER_CHANGE = 256  # in one transaction
+
+# CoAP front
+COAP_REMEMBERED = 16_384  # requests whose answer a retransmission gets again: four minutes of 66 a second
+COAP_RESENDS = 4  # of one answer, as often as a client retransmits (RFC 7252, 4.8)
+COAP_TRANSMISSIONS = 1024  # confirmable messages on their way or waiting for their turn
+COAP_RESPONSES_REMEMBERED = 256  # separate responses of devices whose duplicates are known
+COAP_OPEN_REQUESTS = 1024  # that aiocoap works on, observations included
+COAP_ASKED = 256  # requests to devices that wait for their response
+COAP_ASK_TIMEOUT_S = 93.0  # until a device's response is not waited for (RFC 7252, 4.8.2: MAX_TRANSMIT_WAIT)
+OBSERVATIONS_PER_DEVICE = 4
+ECHO_BYTES = 8
+DROP_LINES = 16  # of the log about what was dropped, in LOG_INTERVAL_S, whoever sent it
+INSECURE_REMINDER_S = 3_600.0

@@ -1,5 +1,5 @@
 # pyright: reportMissingTypeStubs=false
-"""CoAP over UDP: `POST /r` takes readings, `GET /a` tells how many bays are free, `.well-known/core` lists both.
+"""CoAP over UDP: `POST /r` takes readings, `GET /a` (Observe) tells of free bays, `.well-known/core` lists both.
 
 aiocoap does the messages (retransmission, duplicates, tokens; it sends an empty ACK by itself when a commit takes
 long), this module the resources. A POST is answered only from the core's verdict, so 2.04 means: on disk.
@@ -26,6 +26,7 @@ from aiocoap.numbers.codes import Code
 from pave_gateway.core import limits
 from pave_gateway.core.bays import Bays
 from pave_gateway.core.ingest import Ingest, Refusal, Refused, Verdict
+from pave_gateway.ingress.observable import Observable, confirmables
 from pave_gateway.log import LimitedLog
 from pave_wire import model
 from pave_wire.errors import WireError
@@ -108,8 +109,8 @@ class Readings(resource.Resource):
         return answer
 
 
-class Availability(resource.Resource):
-    """`GET /a`: how many bays are free, per kind."""
+class Availability(Observable):
+    """`GET /a`, observable: how many bays are free, per kind."""
 
     rt = "urn:pave:availability"
     ct = str(model.CONTENT_FORMAT_SENML_CBOR)
@@ -118,13 +119,26 @@ class Availability(resource.Resource):
         """Serve the state of `bays`."""
         super().__init__()
         self._bays = bays
+        self._counts = bays.availability()
+        bays.subscribe(lambda bay: self._look())
+
+    def _look(self) -> None:
+        """A bay has changed, in a way that need not be of interest here."""
+        counts = self._bays.availability()
+        if counts != self._counts:
+            self._counts = counts
+            self.changed()
 
     async def render_get(self, request: Any) -> Any:
         """Answer in SenML CBOR, the only form there is."""
         if request.opt.accept not in (None, model.CONTENT_FORMAT_SENML_CBOR):
             return problem(Code.NOT_ACCEPTABLE, "Not acceptable", f"only {model.CONTENT_FORMAT_SENML_CBOR} is offered")
-        payload = model.pack_availability(self._bays.availability())
-        return aiocoap.Message(code=Code.CONTENT, payload=payload, content_format=model.CONTENT_FORMAT_SENML_CBOR)
+        return aiocoap.Message(
+            code=Code.CONTENT,
+            payload=model.pack_availability(self._bays.availability()),
+            content_format=model.CONTENT_FORMAT_SENML_CBOR,
+            max_age=limits.FRESH_S,
+        )
 
 
 class CoapServer:
@@ -173,9 +187,11 @@ async def start(
     readings = Readings(ingest, clock_ms, LimitedLog(logging.getLogger(__name__), monotonic))
     site: Any = resource.Site()
     site.add_resource([model.PATH_READINGS], readings)
-    site.add_resource([model.PATH_AVAILABILITY], Availability(bays))
+    availability = Availability(bays)
+    site.add_resource([model.PATH_AVAILABILITY], availability)
     site.add_resource([".well-known", "core"], _WellKnownCore(site.get_resources_as_linkheader, impl_info=None))
     context = await _Context.create_server_context(site, bind=(host, port), transports=[transport])
+    availability.under_way = confirmables(context)
     return CoapServer(context, readings)
 
 

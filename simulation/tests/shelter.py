@@ -1,0 +1,187 @@
+"""One real kiosk on the emulator in virtual time, the production CoAP front, and eyes for the kiosk's screen."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pave_emulator.air.wifi import AccessPoint, WifiAir
+from pave_emulator.chips.ssd1306 import Ssd1306
+from pave_emulator.clock import VirtualClock
+from pave_emulator.fleet import Device, DeviceSpec, Fleet
+from pave_emulator.virtual_loop import VirtualLoop
+from pave_gateway.core.places import KIOSK, Place
+from pave_tools import firmware
+from pave_tools.board import board_path, load_board
+from pave_tools.image import DeviceSettings, build_flash_image, mac_of
+from pave_tools.tree import FIRMWARE_DIR
+from pave_wire.model import Reading
+from simulation.devices import MICROPYTHON
+from simulation.virtual_gateway import EPOCH_MS, VirtualGateway
+
+DEVICE = "24a160fffe000201"
+BAYS = 3
+COAP = ("127.0.0.1", 5683)
+SSID, KEY = "net", "eight chars"
+LOOK_S = 0.05
+WAITING, DARK = "waiting", "dark"
+AGES = ("30 s", "40 s", "50 s", *(f"{minutes} min" for minutes in range(1, 12)))
+Shown = tuple[int, str] | str
+"""(free bays, age or ""), or WAITING or DARK."""
+
+BAY_PLACES = [Place(f"bay-{at}", "delivery", "", 0.0, 0.0, f"24a160fffe0001{at:02x}") for at in range(BAYS)]
+KIOSK_PLACE = Place("kiosk", KIOSK, "", 0.0, 0.0, DEVICE)
+
+_DRAW = """
+import sys
+sys.path.insert(0, %r)
+import framebuf
+from app import kiosk
+for view in %r:
+    frame = bytearray(1024)
+    kiosk.draw(view, framebuf.FrameBuffer(frame, 128, 64, framebuf.MONO_VLSB), 128)
+    print(frame.hex())
+"""
+
+
+@cache
+def pictures() -> dict[bytes, Shown]:
+    """What each picture shows that a kiosk of this site can draw, as its own code draws it in the VM."""
+    shown: dict[Shown, Any] = {WAITING: None}
+    for free in range(BAYS + 1):
+        rows = [("Livraison", f"{free}/{BAYS}")]
+        shown[free, ""] = (rows, None)
+        shown |= {(free, age): (rows, f"il y a {age}") for age in AGES}
+    run = "import sys, micropython_run; sys.exit(micropython_run.run_main(['micropython', *sys.argv[1:]]))"
+    command = [sys.executable, "-c", run, "-c", _DRAW % (str(FIRMWARE_DIR), list(shown.values()))]
+    drawn = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.split()
+    found = dict(zip(map(bytes.fromhex, drawn), shown, strict=True))
+    assert len(found) == len(shown), "two of them look the same"
+    return found | {bytes(1024): DARK}
+
+
+class Shelter:
+    """The kiosk, its air and its gateway. Times are of the virtual clock, s."""
+
+    def __init__(self, work_dir: Path, image: Path, known: bool) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        self.loop = loop
+        clock = VirtualClock(loop)
+        self.air = WifiAir(clock, AccessPoint(SSID, KEY), seed=1)
+        spec = DeviceSpec("kiosk", mac_of(DEVICE), board_path("pave-kiosk-v1"), image)
+        self.fleet = Fleet([spec], None, self.air, clock, work_dir / "consoles")
+        self._work_dir = work_dir
+        self._places = [*BAY_PLACES, *([KIOSK_PLACE] if known else [])]
+        self._free: set[int] = set()
+        self._readings = 0
+        self._seen: dict[bytes, Shown] = {}  # by the display's memory
+        self._gateways = 0
+        self.gateway: VirtualGateway | None = None
+
+    @property
+    def device(self) -> Device:
+        return self.fleet.device("kiosk")
+
+    # The gateway
+
+    async def open_gateway(self) -> None:
+        """Start a gateway that knows the state of the bays, and nothing of who has asked before."""
+        self._gateways += 1
+        self.gateway = VirtualGateway(self._places, self._work_dir / f"journal-{self._gateways}.db")
+        for at in range(BAYS):
+            self._tell(at)
+        await self.gateway.start(*COAP)
+
+    async def close_gateway(self) -> None:
+        if self.gateway:
+            await self.gateway.stop()
+        self.gateway = None
+
+    def free(self, count: int) -> None:
+        """Let so many bays be free; a gateway that is not there will know when it is."""
+        was, self._free = self._free, set(range(count))
+        if self.gateway:
+            for at in sorted(was ^ self._free):
+                self._tell(at)
+
+    def _tell(self, at: int) -> None:
+        assert self.gateway
+        self._readings += 1
+        values: dict[str, bool | int | float | str] = {"occupied": at not in self._free, "reason": "field"}
+        reading = Reading(BAY_PLACES[at].device, 1, self._readings, 0, values)
+        self.gateway.ingest.offer([reading], EPOCH_MS + int(self.loop.time() * 1000), lambda verdict: None)
+
+    # The screen
+
+    def shown(self) -> Shown:
+        """What is on the screen now."""
+        chip = self.device.chip("display")
+        assert isinstance(chip, Ssd1306)
+        memory = bytes([chip.on]) + b"".join(chip.gddram)
+        if memory not in self._seen:
+            frame = chip.frame()
+            pages = (frame[top : top + 8] for top in range(0, 64, 8))
+            columns = (column for page in pages for column in zip(*page, strict=True))
+            self._seen[memory] = pictures()[bytes(sum(dot << row for row, dot in enumerate(dots)) for dots in columns)]
+        return self._seen[memory]
+
+    async def until(self, shown: Shown, within_s: float) -> float:
+        """Return after how long the screen shows this."""
+        began_s = self.loop.time()
+        while (now := self.shown()) != shown:
+            assert self.loop.time() < began_s + within_s, f"{now} is shown, not {shown}, after {within_s} s"
+            await asyncio.sleep(LOOK_S)
+        return self.loop.time() - began_s
+
+    async def watch(self, for_s: float) -> list[Shown]:
+        """Return what is shown from now on, in its order."""
+        seen = [self.shown()]
+        for _ in range(int(for_s / 0.5)):
+            await asyncio.sleep(0.5)
+            if self.shown() != seen[-1]:
+                seen.append(self.shown())
+        return seen
+
+
+@cache
+def compiled() -> dict[str, bytes]:
+    return firmware.build("kiosk")
+
+
+def play(
+    work_dir: Path,
+    script: Callable[[Shelter], Awaitable[None]],
+    *,
+    known: bool = True,
+    replaced: dict[str, str] | None = None,
+) -> None:
+    """Let `script` act on a shelter whose gateway runs. `known`: the gateway's site has this kiosk.
+
+    `replaced` are modules of the firmware, by path below the slot, with other source.
+    """
+    board = load_board(board_path("pave-kiosk-v1"))
+    files = dict(compiled())
+    for path, source in (replaced or {}).items():
+        del files[f"/a/{path}.mpy"]
+        files[f"/a/{path}.py"] = source.encode()
+    settings = DeviceSettings(DEVICE, "kiosk", *COAP, SSID, KEY).config(board)
+    build_flash_image(board, files, settings, {"pave": {"epoch": 1000}}, work_dir / "kiosk.bin", MICROPYTHON)
+
+    async def run() -> None:
+        shelter = Shelter(work_dir, work_dir / "kiosk.bin", known)
+        await shelter.open_gateway()
+        await shelter.fleet.start()
+        try:
+            await script(shelter)
+        finally:
+            await shelter.fleet.stop()
+            await shelter.close_gateway()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(run())
