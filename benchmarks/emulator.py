@@ -1,6 +1,8 @@
-"""How fast the emulator is in virtual time: a day of the whole site twice with one seed, and one sensor for 30 days.
+"""What the emulator costs: virtual days, a thousand sensors at wall clock, a boot, an I2C transaction; where it goes.
 
-Each run is a process of its own; figures are of what ran. `--quick` runs shorter and says how long.
+Each run is a process of its own; figures are of what ran. `--quick` runs all of it much shorter, to see that it works:
+its figures are not to be quoted. A missed goal is printed and is no failure; a device that crashed or stands still, and
+two traces of one seed, are.
 """
 
 from __future__ import annotations
@@ -8,54 +10,138 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
+import platform
 import sys
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).parent.parent
-SCENARIO = "examples/bercy/scenarios/day.yaml"
-DAY_S = 86400
-QUICK_PART = 144  # of the full length
-DAY_GOAL_S = 86.4
+from benchmarks import _emulator_boot, _emulator_i2c, _emulator_profile, _emulator_thousand, _emulator_virtual
+
+Figures = dict[str, Any]
 
 
-def play(for_s: float, *limits: str) -> dict[str, Any]:
-    """Run the site in virtual time, in a process of its own; return its summary."""
-    command = [sys.executable, "-m", "simulation.virtual", SCENARIO, "--for", str(for_s), "--seed", "7", *limits]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if finished.returncode != 0:
-        raise SystemExit(finished.stdout + finished.stderr)
-    return json.loads(finished.stdout.splitlines()[-1])
+@dataclass(frozen=True)
+class Measure:
+    """`run(quick)` returns the figures, `show(console, figures)` prints them."""
+
+    run: Callable[[bool], Figures]
+    show: Callable[[Console, Figures], None]
 
 
-def main() -> None:
-    """Measure and print. A missed goal is printed, and is no failure."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help=f"1/{QUICK_PART} of the time")
-    part = QUICK_PART if parser.parse_args().quick else 1
-    load = os.getloadavg()[0]
-    runs = {
-        "site": play(DAY_S / part),
-        "site again": play(DAY_S / part),
-        "one sensor": play(30 * DAY_S / part, "--sensors", "1", "--kiosks", "0"),
+MEASURES = {
+    "day": Measure(_emulator_virtual.day, _emulator_virtual.show),
+    "month": Measure(_emulator_virtual.month, _emulator_virtual.show),
+    "thousand": Measure(_emulator_thousand.measure, _emulator_thousand.show),
+    "boot": Measure(_emulator_boot.measure, _emulator_boot.show),
+    "i2c": Measure(_emulator_i2c.measure, _emulator_i2c.show),
+    "profile": Measure(_emulator_profile.measure, _emulator_profile.show),
+}
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A figure of a measure, and what it should be at most."""
+
+    name: str
+    measure: str
+    value: Callable[[Figures], float]
+    at_most: float
+
+
+GOALS = (
+    Goal(
+        "a day of the site in virtual time, s",
+        "day",
+        lambda found: max(run["wall_s"] for run in found["runs"]),
+        _emulator_virtual.DAY_GOAL_S,
+    ),
+    Goal(
+        "1,000 sensors at wall clock, CPU, % of 2 cores",
+        "thousand",
+        lambda found: found["ran"]["cpu_percent"],
+        _emulator_thousand.CPU_GOAL_PERCENT,
+    ),
+    Goal(
+        "1,000 sensors at wall clock, memory, GB",
+        "thousand",
+        lambda found: max(found["boot"]["peak_gb"], found["ran"]["peak_gb"]),
+        _emulator_thousand.MEMORY_GOAL_GB,
+    ),
+)
+
+
+def machine() -> Figures:
+    """What this runs on, and how busy it is already."""
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "load_before": [round(load, 2) for load in os.getloadavg()],
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
     }
-    table = Table(title=f"Virtual time, load {load:.1f} before")
-    for column in ("run", "devices", "simulated s", "wall s", "speed", "calls", "stored"):
+
+
+def failures(found: dict[str, Figures]) -> list[str]:
+    """What must not be, in one line each."""
+    told = list(found.get("thousand", {}).get("failures", ()))
+    if not found.get("day", {}).get("same_hash", True):
+        told.append("day: two runs of one seed gave two traces")
+    for name in ("day", "month"):
+        runs = found.get(name, {}).get("runs", ())
+        crashes = sum(run["crashes"] + run["watchdog_resets"] for run in runs)
+        if crashes:
+            told.append(f"{name}: {crashes} crashes and bites of the watchdog")
+    return told
+
+
+def show_goals(console: Console, found: dict[str, Figures]) -> Figures:
+    """Print each goal whose measure has run; return figure and goal by name."""
+    table = Table(title="Goals")
+    for column in ("figure", "measured", "goal", ""):
         table.add_column(column)
-    for name, run in runs.items():
-        figures = (run["devices"], run["simulated_s"], run["wall_s"], run["speed"], run["rpc_calls"], run["stored"])
-        table.add_row(name, *map(str, figures))
-    same = runs["site"]["trace"] == runs["site again"]["trace"]
-    Console(width=120).print(table)
-    if part == 1:
-        print(f"a day of the site: {runs['site']['wall_s']} s, goal {DAY_GOAL_S} s")
-    print("the two runs of one seed: " + ("one hash" if same else "TWO HASHES"))
-    print(json.dumps({"part": part, "load": load, "same_hash": same, "runs": runs}))
+    reached: Figures = {}
+    for goal in GOALS:
+        if goal.measure in found:
+            value = goal.value(found[goal.measure])
+            table.add_row(goal.name, f"{value:,.2f}", f"{goal.at_most:,}", "met" if value <= goal.at_most else "MISSED")
+            reached[goal.name] = {"measured": value, "goal": goal.at_most}
+    if reached:
+        console.print(table)
+    return reached
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.emulator", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="all of it in less than a minute")
+    parser.add_argument("--only", action="append", choices=sorted(MEASURES), metavar="NAME",
+                        help=f"of {', '.join(MEASURES)}; repeatable")  # fmt: skip
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Measure and print; return the exit status."""
+    given = arguments()
+    console = Console(width=150)
+    about = machine()
+    console.print(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in about.items()))
+    found: dict[str, Figures] = {}
+    for name, measure in MEASURES.items():
+        if given.only is None or name in given.only:
+            found[name] = measure.run(given.quick)
+            measure.show(console, found[name])
+    goals = {} if given.quick else show_goals(console, found)
+    failed = failures(found)
+    for failure in failed:
+        console.print(f"FAILURE: {failure}")
+    print(json.dumps({"quick": given.quick, "machine": about, "goals": goals, "failures": failed, **found}))
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
