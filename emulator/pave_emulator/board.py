@@ -1,30 +1,27 @@
-"""Board files: which chip sits on which bus and pin. Read from `hardware/boards/*.toml`, checked, never guessed."""
+"""Boards as the emulator builds them: which chip sits on which bus and pin. `pave_boards` reads and checks the files.
+
+Names of pins are GPIO numbers from here on.
+"""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pave_boards import BoardError, BoardFile, Catalogue, Part, read
+from pave_boards.model import BUS_LINES, ChipTable
 from pave_emulator.chips import PARTS
-from pave_emulator.chips.chip import Chip, Environment, I2cChip, SpiChip
-from pave_emulator.nearest import hint
-from pave_emulator.power.costs import Costs
-from pave_emulator.power.spec import PowerError, read_mcu_currents, read_power
+from pave_emulator.chips.chip import Chip, Environment, I2cChip, SpiChip, still_field
+from pave_emulator.power.capacitor import CAPACITORS
+from pave_emulator.power.cell import CELLS
+from pave_emulator.power.regulator import KINDS
+from pave_emulator.power.spec import MCU_STATES
 
-TABLES = {"board", "pins", "pulls", "bus", "uart", "chip", "input", "analog", "partition", "power", "mcu"}
-CHIP_KEYS = {"name", "part", "bus", "address", "cs", "supply", "currents_ua"}
-UART_KEYS = {"name", "id", "tx", "rx", "peer"}
-INPUT_KEYS = {"name", "pin", "idle"}
-ANALOG_KEYS = {"name", "pin", "measures", "divider", "switch"}
-BUS_PINS = {"i2c": ("scl", "sda"), "spi": ("sck", "mosi", "miso")}
-DEFAULT_MAX_HZ = {"i2c": 400_000, "spi": 10_000_000}
+__all__ = ["Analog", "Board", "BoardError", "Bus", "ChipSpec", "Input", "Uart", "load"]
 
-
-class BoardError(ValueError):
-    """A board file that cannot be used: file, what, and the nearest valid name."""
+SOURCES = ("cell",)  # voltages that an analog input may measure
 
 
 @dataclass(frozen=True)
@@ -135,122 +132,73 @@ class Board:
 
 
 def load(path: Path) -> Board:
-    """Read and check a board file. Raise BoardError."""
-    try:
-        text = tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise BoardError(f"{path}: {error}") from error
-    return _Reader(path, text).board()
+    """Read and check a board file. Raise BoardError, with one line for each fault."""
+    file = read(path, CATALOGUE)
+    gpio, head = file.pins, file.board
+    return Board(
+        name=head.name,
+        mcu=head.mcu,
+        flash_bytes=head.flash_bytes,
+        psram_bytes=head.psram_bytes,
+        pins=gpio,
+        buses={
+            bus.name: Bus(
+                bus.name, bus.kind, {line: gpio[getattr(bus, line)] for line in BUS_LINES[bus.kind]}, bus.max_hz
+            )
+            for bus in file.bus
+        },
+        chips={chip.name: _chip(chip, gpio) for chip in file.chip},
+        pulls={gpio[name]: level for name, level in file.pulls.items()},
+        uarts={uart.name: Uart(uart.name, uart.id, uart.peer) for uart in file.uart},
+        inputs={held.name: Input(held.name, gpio[held.pin], held.idle) for held in file.input},
+        analogs={
+            a.name: Analog(a.name, gpio[a.pin], a.measures, a.divider, None if a.switch is None else gpio[a.switch])
+            for a in file.analog
+        },
+        power=_power(file),
+        mcu_table=file.mcu.model_dump(),
+    )
 
 
-class _Reader:
-    """Turns the tables of one file into a Board; every error begins with the file's name."""
+def _chip(chip: ChipTable, gpio: dict[str, int]) -> ChipSpec:
+    kind, more = PARTS[chip.part], chip.more
+    return ChipSpec(
+        name=chip.name,
+        part=chip.part,
+        bus=chip.bus,
+        address=chip.address or 0,
+        pins={key: gpio[more[key]] for key in kind.PINS if key in more},
+        inputs={key: gpio[more[key]] for key in kind.INPUTS if key in more},
+        pwm=gpio[more[kind.PWM_INPUT]] if kind.PWM_INPUT else None,
+        select=None if chip.cs is None else gpio[chip.cs],
+        supply=None if chip.supply is None else gpio[chip.supply],
+        currents_ua=chip.currents_ua,
+        options={key: more[key] for key in kind.OPTIONS if key in more},
+    )
 
-    def __init__(self, path: Path, text: dict[str, Any]) -> None:
-        self._path = path
-        self._text = text
-        self._pins: dict[str, int] = text.get("pins", {})
 
-    def board(self) -> Board:
-        for table in self._text:
-            self._one_of(table, TABLES, "table")
-        head, pulls = self._text.get("board", {}), self._text.get("pulls", {})
-        buses = {bus.name: bus for bus in map(self._bus, self._text.get("bus", []))}
-        chips = [self._chip(chip, buses) for chip in self._text.get("chip", [])]
-        return Board(
-            name=self._need(head, "name", "[board]"),
-            mcu=self._need(head, "mcu", "[board]"),
-            flash_bytes=self._need(head, "flash_bytes", "[board]"),
-            psram_bytes=head.get("psram_bytes", 0),
-            pins=self._pins,
-            buses=buses,
-            chips={chip.name: chip for chip in chips},
-            pulls={self._pins[self._one_of(name, self._pins, "[pulls]: pin")]: level for name, level in pulls.items()},
-            uarts={entry.name: entry for entry in map(self._uart, self._text.get("uart", []))},
-            inputs={entry.name: entry for entry in map(self._input, self._text.get("input", []))},
-            analogs={entry.name: entry for entry in map(self._analog, self._text.get("analog", []))},
-            power=self._power(self._text.get("power", {})),
-            mcu_table=self._text.get("mcu", {}),
-        )
+def _power(file: BoardFile) -> dict[str, Any]:
+    """The table `[power]` as `power.spec` reads it; empty when there is none."""
+    return file.power.model_dump(exclude_none=True) if file.power else {}
 
-    def _bus(self, table: dict[str, Any]) -> Bus:
-        where = f"bus {table.get('name')!r}"
-        kind = self._one_of(self._need(table, "kind", where), BUS_PINS, f"{where}: kind")
-        self._known(table, {"name", "kind", "id", "max_hz", *BUS_PINS[kind]}, where)
-        pins = {line: self._pin(table, line, where) for line in BUS_PINS[kind]}
-        return Bus(self._need(table, "name", where), kind, pins, table.get("max_hz", DEFAULT_MAX_HZ[kind]))
 
-    def _chip(self, table: dict[str, Any], buses: dict[str, Bus]) -> ChipSpec:
-        where = f"chip {table.get('name')!r}"
-        part = self._one_of(self._need(table, "part", where), PARTS, f"{where}: part")
-        kind = PARTS[part]
-        self._known(
-            table, {*CHIP_KEYS, *kind.OPTIONS, *kind.PINS, *kind.INPUTS, *filter(None, [kind.PWM_INPUT])}, where
-        )
-        currents = table.get("currents_ua", {})
-        for state in currents:
-            self._one_of(state, kind.STATES_UA, f"{where}: power state")
-        needs_bus, spi = issubclass(kind, I2cChip | SpiChip), issubclass(kind, SpiChip)
-        return ChipSpec(
-            name=self._need(table, "name", where),
-            part=part,
-            bus=self._one_of(self._need(table, "bus", where), buses, f"{where}: bus") if needs_bus else None,
-            address=self._need(table, "address", where) if issubclass(kind, I2cChip) else 0,
-            pins={key: self._pin(table, key, where) for key in kind.PINS if key in table},
-            inputs={key: self._pin(table, key, where) for key in kind.INPUTS if key in table},
-            pwm=self._pin(table, kind.PWM_INPUT, where) if kind.PWM_INPUT else None,
-            select=self._pin(table, "cs", where) if spi else None,
-            supply=self._pin(table, "supply", where) if "supply" in table else None,
-            currents_ua=currents,
-            options={key: table[key] for key in kind.OPTIONS if key in table},
-        )
-
-    def _uart(self, table: dict[str, Any]) -> Uart:
-        where = f"uart {table.get('name')!r}"
-        self._known(table, UART_KEYS, where)
-        for line in ("tx", "rx"):
-            self._pin(table, line, where)
-        return Uart(*(self._need(table, key, where) for key in ("name", "id", "peer")))
-
-    def _input(self, table: dict[str, Any]) -> Input:
-        where = f"input {table.get('name')!r}"
-        self._known(table, INPUT_KEYS, where)
-        return Input(self._need(table, "name", where), self._pin(table, "pin", where), self._need(table, "idle", where))
-
-    def _analog(self, table: dict[str, Any]) -> Analog:
-        where = f"analog {table.get('name')!r}"
-        self._known(table, ANALOG_KEYS, where)
-        measures = self._need(table, "measures", where)
-        return Analog(
-            self._need(table, "name", where),
-            self._pin(table, "pin", where),
-            measures,
-            table.get("divider", 1.0),
-            self._pin(table, "switch", where) if "switch" in table else None,
-        )
-
-    def _power(self, table: dict[str, Any]) -> dict[str, Any]:
+def _part(kind: type[Chip]) -> Part:
+    def refuses(options: dict[str, Any]) -> str | None:
         try:
-            if table:
-                read_power(table)
-            read_mcu_currents(self._text.get("mcu", {}), Costs(), 160)
-        except PowerError as error:
-            raise BoardError(f"{self._path}: {error}") from error
-        return table
+            kind(Environment(still_field), **options)
+        except ValueError as error:
+            return str(error)
+        return None
 
-    def _pin(self, table: dict[str, Any], key: str, where: str) -> int:
-        return self._pins[self._one_of(self._need(table, key, where), self._pins, f"{where}: pin")]
+    bus = "i2c" if issubclass(kind, I2cChip) else "spi" if issubclass(kind, SpiChip) else None
+    return Part(bus, kind.PINS, kind.INPUTS, kind.PWM_INPUT, kind.OPTIONS, kind.STATES_UA, refuses)
 
-    def _known(self, table: dict[str, Any], valid: Iterable[str], where: str) -> None:
-        for key in table:
-            self._one_of(key, set(valid), f"{where}: key")
 
-    def _need(self, table: dict[str, Any], key: str, where: str) -> Any:
-        if key not in table:
-            raise BoardError(f"{self._path}: {where} has no {key!r}")
-        return table[key]
-
-    def _one_of(self, word: str, valid: Any, what: str) -> str:
-        if word not in valid:
-            raise BoardError(f"{self._path}: {what} {word!r} is unknown: {hint(word, valid)}")
-        return word
+CATALOGUE = Catalogue(
+    parts={name: _part(kind) for name, kind in PARTS.items()},
+    cells=CELLS,
+    capacitors=CAPACITORS,
+    regulators=KINDS,
+    mcu_states=MCU_STATES,
+    sources=SOURCES,
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -122,7 +123,12 @@ class Console:
         return len(data)
 
     def _line(self, line: bytes) -> None:
-        self._log.write(line + b"\n")
+        if not self._log.closed:
+            try:
+                self._log.write(line + b"\n")
+            except OSError as error:  # a full disk is no reason to stop, and no part of what the device says
+                logging.getLogger(__name__).error("%s: %s: nothing more is logged", self._log.name, error.strerror)
+                self._log.close()
         text = line.decode("utf-8", "replace").rstrip("\r")
         for subscriber in self.subscribers:
             subscriber(self._device, text)

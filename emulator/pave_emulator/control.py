@@ -12,7 +12,9 @@ What cannot be done is answered with {"error": text}. Names and values are check
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -28,7 +30,7 @@ from pave_emulator.scenario.events import world_record
 from pave_emulator.session import Session
 from pave_emulator.trace import Record
 
-SOCKET = "control.sock"
+SOCKET, LOCK = "control.sock", "lock"
 DISPLAYS = (Ili9341, Ssd1306)
 MAX_PATH_BYTES = 107  # sockaddr_un, unix(7)
 MAX_UNSENT_BYTES = 1 << 20  # a client that does not read its trace is dropped
@@ -48,10 +50,9 @@ def claim(work_dir: Path) -> None:
     if len(str(path).encode()) > MAX_PATH_BYTES:
         raise ControlError(f"{path}: a socket's path has at most {MAX_PATH_BYTES} bytes: use --work-dir")
     work_dir.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        if _answers(path):
-            raise ControlError(f"an emulator runs in {work_dir} already: use another --work-dir")
-        path.unlink()
+    if not _lock(work_dir / LOCK) or (path.exists() and _answers(path)):
+        raise ControlError(f"an emulator runs in {work_dir} already: use another --work-dir")
+    path.unlink(missing_ok=True)
 
 
 class ControlServer:
@@ -86,6 +87,7 @@ class ControlServer:
             while line := await reader.readline():
                 answer = await self._answer(line, writer)
                 writer.write(json.dumps(answer).encode() + b"\n")
+                await writer.drain()  # who does not read its answers is asked no further
         except (ConnectionError, asyncio.CancelledError, ValueError):
             pass  # it has gone, or sent a line without end
         finally:
@@ -101,13 +103,16 @@ class ControlServer:
                 "status": self._status, "fault": self._fault, "serial": self._serial, "picture": self._picture,
                 "trace": self._trace,
             }  # fmt: skip
-            if not isinstance(request, dict) or request.get("do") not in what:
+            do = request.get("do") if isinstance(request, dict) else None
+            if not isinstance(do, str) or do not in what:
                 raise ControlError(f"'do' is one of {', '.join(what)}")
-            return await what[request["do"]](request, writer)
+            return await what[do](request, writer)
         except KeyError as error:
             return {"error": f"{error.args[0]} is missing"}
         except (ValueError, TypeError, OSError, FlashError) as error:
             return {"error": str(error)}
+        except RecursionError:
+            return {"error": "brackets within brackets without end"}
 
     async def _status(self, request: dict[str, Any], writer: asyncio.StreamWriter) -> dict[str, Any]:
         devices = {
@@ -151,7 +156,8 @@ class ControlServer:
     async def _trace(self, request: dict[str, Any], writer: asyncio.StreamWriter) -> dict[str, Any]:
         if not self._followers:
             self._session.trace.subscribers.append(self._send)
-        self._followers.append(writer)
+        if writer not in self._followers:
+            self._followers.append(writer)
         return {"trace": True}
 
     def _send(self, record: Record) -> None:
@@ -231,6 +237,26 @@ class ControlClient:
             self._heard += data
         line, _, self._heard = self._heard.partition(b"\n")
         return line.decode() + "\n"
+
+
+_locks: dict[tuple[int, int], int] = {}  # descriptors, open as long as this process lives: with them go the locks
+
+
+def _lock(path: Path) -> bool:
+    """Whether this process has the directory, now or already: of two that start at once, one."""
+    fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+    status = os.fstat(fd)
+    file = (status.st_dev, status.st_ino)
+    try:
+        if file in _locks:
+            os.close(fd)
+        else:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _locks[file] = fd
+    except BlockingIOError:
+        os.close(fd)
+        return False
+    return True
 
 
 def _answers(path: Path) -> bool:

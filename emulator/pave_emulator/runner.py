@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ from pave_emulator.virtual_loop import VirtualLoop
 
 
 class Sink(Protocol):
-    """Takes the records of a run."""
+    """Takes the records of a run. An OSError (a full disk) ends the run."""
 
     def __call__(self, record: Record) -> None:
         """The next record."""
@@ -34,6 +35,29 @@ class Sink(Protocol):
 
 
 MakeSinks = Callable[[Session], Sequence[Sink]]
+
+
+class _Guarded:
+    """A sink that is asked no more after its first OSError: that is the run's end, and no defect of a device."""
+
+    def __init__(self, sink: Sink, failed: Callable[[OSError], None]) -> None:
+        self._sink, self._failed = sink, failed
+        self._broken = False
+
+    def __call__(self, record: Record) -> None:
+        if self._broken:
+            return
+        try:
+            self._sink(record)
+        except OSError as error:
+            self._broken = True
+            self._failed(error)
+
+    def close(self) -> None:
+        try:
+            self._sink.close()
+        except OSError as error:
+            self._failed(error)
 
 
 @dataclass(frozen=True)
@@ -112,9 +136,10 @@ class Runner:
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lost = ""
+        self._unwritten: OSError | None = None
 
     def run(self) -> Result:
-        """Run to the end. Raise what Session and ControlServer raise for bad input."""
+        """Run to the end. Raise what Session and ControlServer raise for bad input, OSError if a sink cannot write."""
         with asyncio.Runner(loop_factory=VirtualLoop if self._plan.virtual else None) as runner:
             return runner.run(self._run())
 
@@ -128,33 +153,38 @@ class Runner:
         clock = VirtualClock(loop) if isinstance(loop, VirtualLoop) else WallClock()
         trace = Trace(hashed=self._plan.virtual)
         session = Session(self._scenario, self._roster, clock, self._plan.setting, trace, self._vms_lost)
-        sinks = self._make_sinks(session)
-        trace.subscribers += sinks
-        control = ControlServer(session, self._plan.work_dir)
+        async with contextlib.AsyncExitStack() as ends:  # all of them, whichever fails
+            ends.push_async_callback(session.stop)
+            control = ControlServer(session, self._plan.work_dir)
+            ends.push_async_callback(control.stop)
+            for sink in self._make_sinks(session):
+                guarded = _Guarded(sink, self._cannot_write)
+                trace.subscribers.append(guarded)
+                ends.callback(guarded.close)
+                ends.callback(trace.subscribers.remove, guarded)
+            result = await self._session(session, control)
+        if self._unwritten:
+            raise self._unwritten
+        return result
+
+    async def _session(self, session: Session, control: ControlServer) -> Result:
+        clock, trace, virtual = session.clock, session.trace, self._plan.virtual
         if self._plan.signals:
             for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, self._stop.set)
+                asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
         began_s = time.monotonic()
-        try:
-            await control.start()
-            for name in session.ports if self._plan.open_ports else ():
-                await session.serial_url(name)
-            await session.start()
-            self._started(session)
-            finished = await self._wait()
-            digest = trace.digest() if self._plan.virtual and finished else None
-            energy = {name: _energy(session, name) for name in session.boards}
-            return Result(
-                self._scenario.name, self._scenario.seed, self._plan.virtual, clock.now_s(),
-                time.monotonic() - began_s, trace.records, digest, session.fleet.stats(), session.verdicts(), energy,
-                self._lost,
-            )  # fmt: skip
-        finally:
-            for sink in sinks:
-                trace.subscribers.remove(sink)
-                sink.close()
-            await control.stop()
-            await session.stop()
+        await control.start()
+        for name in session.ports if self._plan.open_ports else ():
+            await session.serial_url(name)
+        await session.start()
+        self._started(session)
+        finished = await self._wait()
+        digest = trace.digest() if virtual and finished else None
+        energy = {name: _energy(session, name) for name in session.boards}
+        return Result(
+            self._scenario.name, self._scenario.seed, virtual, clock.now_s(), time.monotonic() - began_s,
+            trace.records, digest, session.fleet.stats(), session.verdicts(), energy, self._lost,
+        )  # fmt: skip
 
     async def _wait(self) -> bool:
         """Until the end. True when the time is over, False when it was broken off."""
@@ -166,6 +196,10 @@ class Runner:
 
     def _vms_lost(self, what: str) -> None:
         self._lost = what
+        self._stop.set()
+
+    def _cannot_write(self, error: OSError) -> None:
+        self._unwritten = self._unwritten or error
         self._stop.set()
 
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from pave_emulator.flash import nvs
 from pave_emulator.flash.esp_error import EspError
-from pave_emulator.flash.image import Flash, FlashError
+from pave_emulator.flash.image import Flash, FlashError, ImageFileError
 from pave_emulator.flash.nvs import Nvs
 from pave_emulator.flash.nvs_format import NOT_FOUND, NOT_INITIALIZED, NvsError
 from pave_emulator.flash.ota import BootChain
@@ -65,8 +65,11 @@ class StorageOps:
 
         Then NVS is initialised as MicroPython does. Raise PowerLost where a cut was set.
         """
-        self._flash.power_on()
-        app = self._chain.boot(deep_sleep_wake)
+        try:
+            self._flash.power_on()
+            app = self._chain.boot(deep_sleep_wake)
+        except ImageFileError:  # it has said why
+            return None
         if self._nvs_changes != self._flash.changes:
             self._nvs = None
             if app is not None and any(p.label == NVS_LABEL for p in self._flash.partitions):
@@ -100,6 +103,8 @@ class StorageOps:
         except EspError as error:
             self._log(f"ota: {error}")
             raise OpError(error.status) from error
+        except ImageFileError as error:  # it has said why
+            raise OpError(ops.ESP_FAIL) from error
 
     # Flash and NVS
 
@@ -131,6 +136,8 @@ class StorageOps:
             if error.status != NOT_FOUND:  # asking for what is not there is how firmware finds out
                 self._log(f"nvs: {error}")
             raise OpError(error.status) from error
+        except ImageFileError as error:  # it has said why
+            raise OpError(ops.ESP_FAIL) from error
 
     def _nvs_set(self, operation: Callable[[Nvs], None]) -> bytes:
         self._nvs_op(operation)

@@ -15,6 +15,7 @@ from pathlib import Path
 from pave_emulator import trace as traces
 from pave_emulator.board import Board
 from pave_emulator.trace import Record
+from pave_emulator.writing import writing
 
 AWAKE = "awake"
 FIRST_CODE, CODES = 33, 94  # identifier codes are made of the characters ! to ~ (18.2.2)
@@ -49,7 +50,7 @@ class VcdWriter:
 
     def close(self) -> None:
         """Write the file."""
-        with self._path.open("w") as out:
+        with self._values, writing(self._path), self._path.open("w") as out:
             out.write("$version pave-emulator $end\n$timescale 1 us $end\n")
             scopes: dict[str, list[str]] = {}
             for (device, name), code in sorted(self._codes.items()):
@@ -60,14 +61,14 @@ class VcdWriter:
             out.write(f"$enddefinitions $end\n$dumpvars\n{unknown}$end\n")
             self._values.seek(0)
             shutil.copyfileobj(self._values, out)
-        self._values.close()
 
     def _change(self, record: Record, name: str, value: str) -> None:
         code = self._codes.setdefault((record.device, name), _code(len(self._codes)))
-        if record.t_us > self._t_us:
-            self._t_us = record.t_us
-            self._values.write(f"#{self._t_us}\n")
-        self._values.write(f"{value}{code}\n")
+        with writing(tempfile.gettempdir()):
+            if record.t_us > self._t_us:
+                self._t_us = record.t_us
+                self._values.write(f"#{self._t_us}\n")
+            self._values.write(f"{value}{code}\n")
 
 
 def _code(number: int) -> str:

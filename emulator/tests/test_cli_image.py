@@ -53,7 +53,7 @@ def test_micropython_is_put_into_an_image_without(tmp_path):
 )
 def test_a_board_without_usable_partitions_is_said_in_one_line(tmp_path, old, new, message):
     board = tmp_path / "b.toml"
-    board.write_text(flash_images.PRESENCE_BOARD.read_text().replace(old, new))
+    board.write_text(flash_images.PRESENCE_BOARD.read_text().replace(old, new, 1))
     said = cli_bench.tool_process("image", board, tmp_path / "x.bin", status=2)
     assert message in said and said.count("\n") == 1
 

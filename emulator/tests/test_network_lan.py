@@ -3,59 +3,27 @@
 import asyncio
 
 import flash_images
-import pytest
 from virtual_bench import JOIN, Site, play
 
 from pave_emulator.chips.w5500 import W5500
 
-BOARD = """
-[pins]
-eth_sck = 4
-eth_mosi = 5
-eth_miso = 6
-eth_cs = 7
-eth_int = 10
-"""
-WIRING = """
-[[bus]]
-name = "eth"
-kind = "spi"
-sck = "eth_sck"
-mosi = "eth_mosi"
-miso = "eth_miso"
-max_hz = 40000000
-
-[[chip]]
-name = "ethernet"
-part = "W5500"
-bus = "eth"
-cs = "eth_cs"
-int = "eth_int"
-"""
+BOARD = flash_images.KIOSK_BOARD  # its W5500: SCK 12, MOSI 11, MISO 13, CS 7, INT 1
 LAN = (
     JOIN
     + """
 from machine import SPI, Pin
-def lan(cs=7, sck=4, **more):
-    spi = SPI(1, sck=Pin(sck), mosi=Pin(5), miso=Pin(6))
+def lan(cs=7, sck=12, **more):
+    spi = SPI(1, sck=Pin(sck), mosi=Pin(11), miso=Pin(13))
     return network.LAN(phy_type=network.PHY_W5500, phy_addr=0, spi=spi, cs=Pin(cs), **more)
 """
 )
 
 
-@pytest.fixture
-def board(tmp_path):
-    text = flash_images.KIOSK_BOARD.read_text().replace("[pins] ", BOARD.strip() + "\n# ", 1)
-    path = tmp_path / "board.toml"
-    path.write_text(text + WIRING)
-    return path
-
-
-def test_the_link_comes_up_an_address_follows_and_datagrams_go_by_wire(tmp_path, board):
+def test_the_link_comes_up_an_address_follows_and_datagrams_go_by_wire(tmp_path):
     main = (
         LAN
         + """
-n = lan(int=Pin(10))
+n = lan(int=Pin(1))
 print("made", n.status() == network.ETH_INITIALIZED, n.active(), n.config("mac")[5], lan() is n)
 n.active(True)
 seen = []
@@ -94,7 +62,7 @@ print("end")
         chip.plug(True, site.clock.now_s())
         await site.line("end")
 
-    said = play(tmp_path, main, script, board=board).lines()
+    said = play(tmp_path, main, script, board=BOARD).lines()
     assert said[:-1] == [
         "made True False 3 True",
         "seen [1, 3] 127.0.0.1 False",
@@ -106,20 +74,20 @@ print("end")
     ]
 
 
-def test_wrong_wiring_fails_as_esp_idf_does(tmp_path, board):
+def test_wrong_wiring_fails_as_esp_idf_does(tmp_path):
     main = (
         LAN
         + """
 def fails(f, **k):
     try: print("no error", f(**k))
     except Exception as e: print(type(e).__name__, e)
-fails(lan, cs=8, int=Pin(10))
-fails(lan, sck=3, int=Pin(10))
+fails(lan, cs=8, int=Pin(1))
+fails(lan, sck=3, int=Pin(1))
 fails(lan)
 fails(network.LAN, phy_type=77, phy_addr=0)
 fails(network.LAN, phy_type=network.PHY_W5500, phy_addr=40)
 fails(network.LAN, phy_type=network.PHY_LAN8720, phy_addr=0)
-n = lan(int=Pin(11))
+n = lan(int=Pin(14))
 n.active(True)
 time.sleep(60)
 print("deaf", n.status() == network.ETH_CONNECTED, n.isconnected())
@@ -130,7 +98,7 @@ print("end")
     async def script(site: Site):
         await site.line("end")
 
-    said = play(tmp_path, main, script, board=board).lines()
+    said = play(tmp_path, main, script, board=BOARD).lines()
     assert [line for line in said if not line.startswith("[emu]")][:-1] == [
         "OSError esp_eth_driver_install failed",
         "OSError esp_eth_driver_install failed",
@@ -141,12 +109,12 @@ print("end")
         "deaf True False",
         "end",
     ]
-    assert any("no W5500 answers at sck=4 mosi=5 miso=6 cs=8" in line for line in said)
-    assert any("interrupt is not GPIO 11 but 10" in line for line in said)
+    assert any("no W5500 answers at sck=12 mosi=11 miso=13 cs=8" in line for line in said)
+    assert any("interrupt is not GPIO 14 but 1:" in line for line in said)
 
 
 def test_a_board_without_one_has_no_lan(tmp_path):
-    main = LAN + "try: lan(int=Pin(10))\nexcept OSError as e: print('none:', e)\n"
+    main = LAN + "try: lan(int=Pin(1))\nexcept OSError as e: print('none:', e)\n"
 
     async def script(site: Site):
         assert await site.line("none:") == "esp_eth_driver_install failed"

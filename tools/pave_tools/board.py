@@ -1,18 +1,16 @@
-"""A board file (`hardware/boards/*.toml`) read into values, and refused with the file, the key and what was wrong.
+"""A board file (`hardware/boards/*.toml`) as the tools need it. `pave_boards` reads and checks it.
 
 The file says what is soldered: GPIO numbers by name, buses and chips that refer to those names, flash and partitions.
 """
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
-from pave_tools.errors import BoardError, PartitionError, nearest
-from pave_tools.partition import Partition, check_table
+import pave_boards
+from pave_boards.model import BUS_LINES, ChipTable
+from pave_tools.errors import BoardError, nearest
+from pave_tools.partition import Partition
 from pave_tools.tree import BOARDS_DIR
-
-_T = TypeVar("_T", int, str)
 
 
 @dataclass(frozen=True)
@@ -78,93 +76,31 @@ def board_path(name: str, boards_dir: Path = BOARDS_DIR) -> Path:
 
 
 def load_board(path: Path) -> Board:
-    """Read a board file; raises `BoardError` with the file, the table, the key, and the nearest valid name."""
+    """Read a board file; raises `BoardError` with a line for each fault: file, line, key, value, nearest valid name.
+
+    Part numbers are not looked up: a board may have parts that nobody emulates.
+    """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BoardError(f"{path}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise BoardError(f"{path}: not TOML: {error}") from error
-    return _Reader(path, document).board()
+        file = pave_boards.read(path)
+    except pave_boards.BoardError as error:
+        raise BoardError(str(error)) from error
+    return Board(
+        name=file.board.name,
+        mcu=file.board.mcu,
+        flash_bytes=file.board.flash_bytes,
+        psram_bytes=file.board.psram_bytes,
+        pins=file.pins,
+        buses=tuple(
+            Bus(bus.name, bus.kind, bus.id, bus.max_hz, {line: getattr(bus, line) for line in BUS_LINES[bus.kind]})
+            for bus in file.bus
+        ),
+        chips=tuple(map(_chip, file.chip)),
+        partitions=tuple(Partition(p.name, p.type, p.subtype, p.offset, p.size) for p in file.partition),
+    )
 
 
-class _Reader:
-    """Takes values out of one parsed file and complains about them by place."""
-
-    def __init__(self, path: Path, document: dict[str, Any]):
-        self.path = path
-        self.document = document
-        self.pins: dict[str, int] = {}
-
-    def board(self) -> Board:
-        head = self.document.get("board", {})
-        self.pins = self._pins()
-        buses = tuple(self._bus(table, f"[[bus]] {number}") for number, table in self._tables("bus"))
-        chips = tuple(self._chip(table, f"[[chip]] {number}", buses) for number, table in self._tables("chip"))
-        flash_bytes = self._take(head, "flash_bytes", int, "[board]")
-        return Board(
-            name=self._take(head, "name", str, "[board]"),
-            mcu=self._take(head, "mcu", str, "[board]"),
-            flash_bytes=flash_bytes,
-            psram_bytes=self._take(head, "psram_bytes", int, "[board]"),
-            pins=self.pins,
-            buses=buses,
-            chips=chips,
-            partitions=self._partitions(flash_bytes),
-        )
-
-    def _pins(self) -> dict[str, int]:
-        pins = self.document.get("pins", {})
-        return {name: self._take(pins, name, int, "[pins]") for name in pins}
-
-    def _bus(self, table: dict[str, Any], where: str) -> Bus:
-        name, kind = self._take(table, "name", str, where), self._take(table, "kind", str, where)
-        number, max_hz = self._take(table, "id", int, where), self._take(table, "max_hz", int, where)
-        return Bus(name, kind, number, max_hz, self._pin_names(table, ("name", "kind"), where))
-
-    def _chip(self, table: dict[str, Any], where: str, buses: tuple[Bus, ...]) -> Chip:
-        bus = self._take(table, "bus", str, where) if "bus" in table else None
-        kinds = {item.name: item.kind for item in buses}
-        if bus is not None and bus not in (known := list(kinds)):
-            raise BoardError(f"{self.path}: {where}: no bus {bus!r}{nearest(bus, known)}")
-        return Chip(
-            name=self._take(table, "name", str, where),
-            part=self._take(table, "part", str, where),
-            bus=bus,
-            address=self._take(table, "address", int, where) if bus is not None and kinds[bus] == "i2c" else None,
-            pins=self._pin_names(table, ("name", "part", "bus"), where),
-            numbers={key: value for key, value in table.items() if type(value) is int and key != "address"},
-        )
-
-    def _pin_names(self, table: dict[str, Any], other_keys: tuple[str, ...], where: str) -> dict[str, str]:
-        """Return every text value that is not one of `other_keys`: each must name a pin."""
-        names = {key: value for key, value in table.items() if isinstance(value, str) and key not in other_keys}
-        for key, name in names.items():
-            if name not in self.pins:
-                raise BoardError(f"{self.path}: {where}: {key} = {name!r} is no pin{nearest(name, self.pins)}")
-        return names
-
-    def _partitions(self, flash_bytes: int) -> tuple[Partition, ...]:
-        partitions: list[Partition] = []
-        for number, table in self._tables("partition"):
-            where = f"[[partition]] {number}"
-            texts = [self._take(table, key, str, where) for key in ("name", "type", "subtype")]
-            offset, size = self._take(table, "offset", int, where), self._take(table, "size", int, where)
-            partitions.append(Partition(texts[0], texts[1], texts[2], offset, size))
-        try:
-            check_table(partitions, flash_bytes)
-        except PartitionError as error:
-            raise BoardError(f"{self.path}: {error}") from error
-        return tuple(partitions)
-
-    def _tables(self, key: str) -> list[tuple[int, dict[str, Any]]]:
-        tables: list[dict[str, Any]] = self.document.get(key, [])
-        return list(enumerate(tables, start=1))
-
-    def _take(self, table: dict[str, Any], key: str, kind: type[_T], where: str) -> _T:
-        if key not in table:
-            raise BoardError(f"{self.path}: {where} lacks {key!r}{nearest(key, table)}")
-        value = table[key]
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise BoardError(f"{self.path}: {where}: {key} = {value!r} should be {kind.__name__}")
-        return value
+def _chip(chip: ChipTable) -> Chip:
+    select = {key: pin for key, pin in (("cs", chip.cs), ("supply", chip.supply)) if pin is not None}
+    pins = {key: pin for key, pin in chip.more.items() if isinstance(pin, str)}
+    numbers = {key: number for key, number in chip.more.items() if type(number) is int}
+    return Chip(chip.name, chip.part, chip.bus, chip.address, select | pins, numbers)

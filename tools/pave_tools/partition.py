@@ -11,6 +11,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pave_boards.partitions import SUBTYPES, TYPES
 from pave_tools.errors import PartitionError, nearest
 
 TABLE_OFFSET = 0x8000
@@ -20,23 +21,6 @@ FIRST_FREE_OFFSET = TABLE_OFFSET + SECTOR_BYTES
 APP_ALIGNMENT_BYTES = 0x10000  # the flash MMU maps code in pages of 64 KiB
 LABEL_BYTES = 16
 ENTRIES_MAX = TABLE_BYTES // 32 - 1  # one is the MD5's
-
-TYPES = {"app": 0x00, "data": 0x01}
-SUBTYPES = {
-    "app": {"factory": 0x00, "test": 0x20} | {f"ota_{slot}": 0x10 + slot for slot in range(16)},
-    "data": {
-        "ota": 0x00,
-        "phy": 0x01,
-        "nvs": 0x02,
-        "coredump": 0x03,
-        "nvs_keys": 0x04,
-        "efuse": 0x05,
-        "undefined": 0x06,
-        "fat": 0x81,
-        "spiffs": 0x82,
-        "littlefs": 0x83,
-    },
-}
 
 _ENTRY = struct.Struct("<2sBBII16sI")
 _MAGIC = b"\xaa\x50"

@@ -36,6 +36,18 @@ type = "data"
 subtype = "nvs"
 offset = 0x9000
 size = 0x6000
+[[partition]]
+name = "app"
+type = "app"
+subtype = "factory"
+offset = 0x10000
+size = 0x1F0000
+[[partition]]
+name = "vfs"
+type = "data"
+subtype = "fat"
+offset = 0x200000
+size = 0x600000
 """
 
 
@@ -75,21 +87,24 @@ def test_a_module_that_was_never_generated_is_stale(boards_dir: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('sda = "i2c_sda"', 'sda = "i2c_sdb"', r"\[\[bus\]\] 1: sda = 'i2c_sdb' is no pin; did you mean 'i2c_sda'"),
-        ('bus = "i2c0"', 'bus = "i2c1"', r"\[\[chip\]\] 1: no bus 'i2c1'; did you mean 'i2c0'"),
-        ("address = 0x3C", "adress = 0x3C", "lacks 'address'; did you mean 'adress'"),
-        ("address = 0x3C", 'address = "0x3C"', "address = '0x3C' should be int"),
-        ("i2c_sda = 8", "i2c_sda = true", "i2c_sda = True should be int"),
-        ("offset = 0x9000", "offset = 0x9800", "offset 0x9800 is not a multiple"),
-        ("[pins]", "[pins", "not TOML"),
+        ('sda = "i2c_sda"', 'sda = "i2c_sdb"',
+         "14: bus 'i2c0': sda: pin 'i2c_sdb' is unknown: did you mean 'i2c_sda'?"),
+        ('bus = "i2c0"', 'bus = "i2c1"', "20: chip 'display': bus 'i2c1' is unknown: did you mean 'i2c0'?"),
+        ("address = 0x3C", "adress = 0x3C", "17: chip 'display' has no 'address'; did you mean 'adress'?"),
+        ("address = 0x3C", 'address = "0x3C"',
+         "21: chip 'display': address = '0x3C': a whole number expected, without quotes"),
+        ("i2c_sda = 8", "i2c_sda = true", "8: [pins]: i2c_sda = True: a whole number expected, without quotes"),
+        ("offset = 0x9000", "offset = 0x9800",
+         "27: partition 'nvs': offset = 0x9800: data begins at a multiple of 0x1000; the next is 0xa000"),
+        ("[pins]", "[pins", "7: not TOML: Expected ']' at the end of a table declaration in column 6"),
     ],
-)
+)  # fmt: skip
 def test_a_bad_board_file_is_refused_with_file_and_fault(boards_dir: Path, old: str, new: str, message: str) -> None:
     path = boards_dir / "small-v1.toml"
     path.write_text(BOARD.replace(old, new, 1))
-    with pytest.raises(BoardError, match=message) as raised:
+    with pytest.raises(BoardError) as raised:
         load_board(path)
-    assert str(raised.value).startswith(str(path))
+    assert str(raised.value).splitlines()[0] == f"{path}:{message}"
 
 
 def test_an_unknown_board_names_the_nearest(boards_dir: Path) -> None:

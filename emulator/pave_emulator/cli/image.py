@@ -8,24 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import struct
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from pave_boards import read
+from pave_boards.model import PartitionTable
+from pave_boards.partitions import SUBTYPES, TYPES
 from pave_emulator import board as boards
-from pave_emulator.board import BoardError
 from pave_emulator.cli.mistakes import mistakes
 from pave_emulator.flash import app_image, partitions
-from pave_emulator.nearest import hint
 
-TYPES = {"app": partitions.TYPE_APP, "data": partitions.TYPE_DATA}
-SUBTYPES = {  # ESP-IDF Programming Guide, "Partition Tables"
-    "app": {"factory": 0x00, "ota_0": 0x10, "ota_1": 0x11},
-    "data": {"ota": 0x00, "phy": 0x01, "nvs": 0x02, "fat": 0x81, "littlefs": 0x83},
-}
 VERSION = "emulated"
 
 
@@ -44,41 +39,27 @@ def image(
 
 def build(board: Path, flash: bytes | None = None) -> bytes:
     """The image, of the chip's size. Raise BoardError; ValueError when `flash` is not of the board."""
-    size = boards.load(board).flash_bytes
-    entries = tomllib.loads(board.read_text()).get("partition", [])
-    table = encode(board, entries)
+    file = read(board, boards.CATALOGUE)
+    table = encode(file.partition)
     if flash is None:
-        made = bytearray(b"\xff" * size)
+        made = bytearray(b"\xff" * file.board.flash_bytes)
         made[partitions.TABLE_OFFSET : partitions.TABLE_OFFSET + len(table)] = table
     else:
         made = bytearray(flash)
         if made[partitions.TABLE_OFFSET :][: len(table)] != table:
             raise ValueError(f"the image's partition table is not that of {board}")
-    slots = [entry for entry in partitions.parse(table) if entry.type == partitions.TYPE_APP]
-    if not slots:
-        raise BoardError(f"{board}: no partition of type 'app' that MicroPython could be in")
+    slot = next(entry for entry in file.partition if entry.type == "app")
     app = app_image.stand_in(VERSION)
-    made[slots[0].offset : slots[0].offset + len(app)] = app
+    made[slot.offset : slot.offset + len(app)] = app
     return bytes(made)
 
 
-def encode(board: Path, entries: Iterable[dict[str, Any]]) -> bytes:
-    """The binary partition table of a board file's [[partition]] entries. Raise BoardError."""
+def encode(entries: Iterable[PartitionTable]) -> bytes:
+    """The binary partition table of a board file's [[partition]] entries."""
     table = b""
     for entry in entries:
-        where = f"{board}: partition {entry.get('name')!r}"
-        for key in ("name", "type", "subtype", "offset", "size"):
-            if key not in entry:
-                raise BoardError(f"{where} has no {key!r}")
-        kind = _one_of(entry["type"], TYPES, f"{where}: type")
-        subtype = _one_of(entry["subtype"], SUBTYPES[entry["type"]], f"{where}: subtype")
-        fields = (kind, subtype, entry["offset"], entry["size"], entry["name"].encode(), 0)
-        table += partitions.ENTRY_MAGIC + struct.pack("<BBII16sI", *fields)
+        kind, subtype = TYPES[entry.type], SUBTYPES[entry.type][entry.subtype]
+        table += partitions.ENTRY_MAGIC
+        table += struct.pack("<BBII16sI", kind, subtype, entry.offset, entry.size, entry.name.encode(), 0)
     table += partitions.MD5_MAGIC + hashlib.md5(table, usedforsecurity=False).digest()
     return table.ljust(partitions.TABLE_BYTES, b"\xff")
-
-
-def _one_of(word: str, valid: dict[str, int], where: str) -> int:
-    if word not in valid:
-        raise BoardError(f"{where} {word!r} is unknown: {hint(word, valid)}")
-    return valid[word]

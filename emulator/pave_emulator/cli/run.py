@@ -24,6 +24,7 @@ from pave_emulator.runner import Plan, Result, Runner, Sink
 from pave_emulator.session import Session, Setting
 from pave_emulator.trace import Record
 from pave_emulator.vcd import VcdWriter
+from pave_emulator.writing import writing
 
 REPORTS = (".json", ".html")
 
@@ -134,42 +135,48 @@ class Views:
         if path is None or seen is None:
             return
         seen.finish(result.seconds)
-        if path.suffix == ".json":
-            path.write_text(json.dumps(as_dict(result, seen), indent=1) + "\n")
-        else:
-            path.write_text(as_html(result, seen, self._bay_of))
+        json_text = path.suffix == ".json"
+        text = json.dumps(as_dict(result, seen), indent=1) + "\n" if json_text else as_html(result, seen, self._bay_of)
+        with writing(path):
+            path.write_text(text)
 
 
 class AirFile:
     """A PCAP file of the LoRa air."""
 
     def __init__(self, path: Path, epoch_unix_s: float) -> None:
+        self._path = path
         self._file = path.open("wb")
         self._capture = pcap.AirCapture(pcap.PcapWriter(self._file, pcap.LINKTYPE_LORATAP, epoch_unix_s))
 
     def __call__(self, record: Record) -> None:
         """A record of any kind."""
-        self._capture(record)
+        with writing(self._path):
+            self._capture(record)
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with writing(self._path):
+            self._file.close()
 
 
 class TraceFile:
     """The trace as NDJSON."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file = path.open("w")
         self._write = trace_file.writer(self._file)
 
     def __call__(self, record: Record) -> None:
         """A record of any kind."""
-        self._write(record)
+        with writing(self._path):
+            self._write(record)
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with writing(self._path):
+            self._file.close()
 
 
 class Printer:

@@ -6,6 +6,8 @@ the chip: what lies beyond its end is erased flash (a hole inside the file is no
 
 One operation is the erase of one sector or one program call. Faults are set from outside: `cut_power_at`, `flip_bit`,
 `wear_out`. After a cut nothing can be changed until `power_on`.
+
+The file is opened once, the VM opens it anew at each boot: `power_on` makes sure that both have the same one.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pathlib import Path
 from pave_emulator.flash import faults, partitions, timing, wear
 from pave_emulator.flash.faults import PowerLost
 
-__all__ = ["SECTOR_BYTES", "Flash", "FlashError", "PowerLost"]
+__all__ = ["SECTOR_BYTES", "Flash", "FlashError", "ImageFileError", "PowerLost"]
 
 SECTOR_BYTES = 4096
 ERASE, PROGRAM = "erase", "program"
@@ -25,6 +27,10 @@ ERASE, PROGRAM = "erase", "program"
 
 class FlashError(Exception):
     """An operation NOR flash cannot do, or one outside the chip."""
+
+
+class ImageFileError(FlashError):
+    """The image's file is not what it was, or the disk does not take what is written to it."""
 
 
 class Flash:
@@ -53,6 +59,7 @@ class Flash:
         self._stuck: dict[int, bytes] = {}
         self._booted: str | None = None
         self._fd = os.open(path, os.O_RDWR)
+        self._end = os.fstat(self._fd).st_size
         self.partitions: list[partitions.Partition] = []
         self.read_partitions()
 
@@ -137,8 +144,25 @@ class Flash:
         self._cut = faults.PowerCut(self.operations + number, done, seed, worst_case)
 
     def power_on(self) -> None:
-        """Power is there (again); a cut that was set and has not come stays set."""
+        """Power is there (again); a cut that was set and has not come stays set.
+
+        Raise ImageFileError (and report) when somebody has taken the file away or put another in its place.
+        """
         self._lost = None
+        opened = os.fstat(self._fd)
+        try:
+            there = self.path.stat()
+        except OSError as error:
+            raise self._file_error(f"{error.strerror}: put the image back, or end the run") from error
+        if not os.path.samestat(opened, there):
+            raise self._file_error("another file than the one this run has opened: start the run again")
+        if opened.st_size < self._end:
+            cut = f"somebody has cut it from {self._end} to {opened.st_size} bytes"
+            if opened.st_size < partitions.TABLE_OFFSET + partitions.TABLE_BYTES:
+                raise self._file_error(f"{cut}, its partition table is gone: put the image back")
+            self._report(f"flash: {self.path}: {cut}; what is missing is erased flash")
+            self.changes += 1
+        self._end = opened.st_size
 
     def flip_bit(self, address: int, bit: int) -> None:
         """Invert one bit (0 to 7) of the byte at `address`, as a failing cell does; no operation is counted."""
@@ -190,13 +214,26 @@ class Flash:
         end = os.fstat(self._fd).st_size
         if address >= end and data == b"\xff" * len(data):
             return
-        if address > end:
-            os.pwrite(self._fd, b"\xff" * (address - end), end)
-        os.pwrite(self._fd, data, address)
+        hole = b"\xff" * max(0, address - end)
+        try:
+            self._write(hole + data, address - len(hole))
+        except OSError as error:
+            raise self._file_error(f"{error.strerror}: make room, then cut the device's power") from error
+        self._end = max(self._end, address + len(data))
+
+    def _write(self, data: bytes, address: int) -> None:
+        """All of it: a disk that is nearly full takes a part at first."""
+        while data:
+            written = os.pwrite(self._fd, data, address)
+            data, address = data[written:], address + written
 
     def _check(self, address: int, size: int) -> None:
         if address < 0 or address + size > self.size_bytes:
             raise self._refuse(f"{size} bytes at {address:#x} lie outside the chip of {self.size_bytes} bytes")
+
+    def _file_error(self, what: str) -> ImageFileError:
+        self._report(f"flash: {self.path}: {what}")
+        return ImageFileError(f"{self.path}: {what}")
 
     def _refuse(self, message: str) -> FlashError:
         self._report("flash: " + message)

@@ -2,6 +2,9 @@
 
 It belongs to ESP-IDF and not to the VM: a soft reset leaves it running. In deep sleep it is gone, in light sleep its
 clock stands.
+
+At wall clock the host itself may stand still (a laptop's lid, a stopped process) while firmware would have fed. So a
+bite that comes much later than it is due is put off once.
 """
 
 from __future__ import annotations
@@ -11,6 +14,9 @@ from collections.abc import Callable
 from pave_emulator.clock import Clock, Timer
 from pave_emulator.vm.channel import Handler
 from pave_emulator.vm.shims import _emu_ops as ops
+
+
+STALL_S = 0.5
 
 
 class Watchdog:
@@ -46,7 +52,14 @@ class Watchdog:
     def _start(self, due_s: float) -> None:
         self.pause()
         self._due_s = due_s
-        self._timer = self._clock.call_at(due_s, self._bite)
+        self._timer = self._clock.call_at(due_s, self._due)
+
+    def _due(self) -> None:
+        now_s = self._clock.now_s()
+        if now_s - self._due_s > STALL_S:
+            self._start(now_s + self.timeout_ms / 1000)
+        else:
+            self._bite()
 
     def _feed(self, timeout_ms: int, tail: bytes) -> bytes:
         """Start it, or feed it (0)."""

@@ -6,10 +6,12 @@ import asyncio
 import itertools
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +47,8 @@ class ZygoteClient:
         self._running: dict[int, VmProcess] = {}
         self._interrupts: dict[int, Callable[[bool], None]] = {}
         self._process: subprocess.Popen[bytes] | None = None
+        self._heard: deque[bytes] = deque()
+        self._ready = select.poll()
         self._channel: socket.socket | None = None
 
     @property
@@ -70,6 +74,7 @@ class ZygoteClient:
         theirs.close()
         ours.setblocking(False)
         self._channel = ours
+        self._ready.register(ours, select.POLLIN | select.POLLOUT)
         asyncio.get_running_loop().add_reader(ours, self._read_notices)
 
     def spawn(
@@ -125,19 +130,30 @@ class ZygoteClient:
         if self._channel is None:
             return  # it has died: `on_lost` was told, and what ran has ended
         data = json.dumps(message).encode()
-        self._channel.setblocking(True)  # a full queue means the zygote is busy forking: wait for it
-        try:
-            socket.send_fds(self._channel, [data], fds)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # it has died: reading its notices finds that out
-        finally:
-            self._channel.setblocking(False)
-
-    def _read_notices(self) -> None:
-        assert self._channel is not None
         while True:
             try:
-                data = self._channel.recv(MAX_MESSAGE_BYTES)
+                socket.send_fds(self._channel, [data], fds)
+                return
+            except (BrokenPipeError, ConnectionResetError):
+                return  # it has died: reading its notices finds that out
+            except BlockingIOError:  # it is busy forking, or waits until we take its notices
+                self._ready.poll()
+                self._collect()
+
+    def _collect(self) -> None:
+        """Make room for the zygote to speak; what it says is dealt with in the next turn of the loop."""
+        assert self._channel is not None
+        if not self._heard:
+            asyncio.get_running_loop().call_soon(self._read_notices)
+        try:
+            self._heard.append(self._channel.recv(MAX_MESSAGE_BYTES))
+        except (BlockingIOError, ConnectionResetError):
+            pass
+
+    def _read_notices(self) -> None:
+        while self._channel is not None:
+            try:
+                data = self._heard.popleft() if self._heard else self._channel.recv(MAX_MESSAGE_BYTES)
             except BlockingIOError:
                 return
             except ConnectionResetError:  # it was killed with requests of ours unread

@@ -172,6 +172,9 @@ def _open_image(image: str) -> int:
 
 def _map(image: str) -> None:
     """Map the file at IMAGE_ADDRESS, where nothing else lies; a VM is told the size by its host."""
-    size = _open_image(image)
+    try:
+        size = _open_image(image)
+    except OSError:
+        os._exit(126)
     if _libc.mmap(IMAGE_ADDRESS, size, PROT_READ, MAP_SHARED | MAP_FIXED, IMAGE_FD, 0) != IMAGE_ADDRESS:
         os._exit(126)
