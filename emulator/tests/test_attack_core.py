@@ -31,7 +31,7 @@ def test_a_report_longer_than_the_pipe_holds_is_printed_whole(tmp_path, monkeypa
 
 
 def test_a_firmware_that_prints_for_ever_is_bitten_and_the_host_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr("pave_emulator.lockstep.STUCK_S", 0.5)
+    monkeypatch.setattr("pave_emulator.lockstep.STUCK_S", 2.0)
     main = "import machine\nprint('cause', machine.reset_cause())\n" \
            "while machine.reset_cause() == 1: print('still here')\n"  # fmt: skip
 

@@ -120,7 +120,7 @@ def test_work_in_a_thread_holds_the_clock(tmp_path):
 
 
 def test_a_firmware_that_computes_for_ever_is_bitten_as_by_a_watchdog(tmp_path, monkeypatch):
-    monkeypatch.setattr("pave_emulator.lockstep.STUCK_S", 0.3)
+    monkeypatch.setattr("pave_emulator.lockstep.STUCK_S", 2.0)
     main = (
         "import machine\nprint('cause', machine.reset_cause())\nif machine.reset_cause() == 1:\n    while True: pass\n"
     )
