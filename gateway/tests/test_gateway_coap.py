@@ -112,14 +112,14 @@ async def test_what_cannot_be_taken_is_answered_with_its_code_and_problem_detail
 
 async def test_a_commit_that_fails_is_answered_5_03_with_max_age_and_storing_resumes(tmp_path):
     async with running(config_in(tmp_path)) as (runtime, gateway), coap_client() as post:
-        database = runtime._ingest._committer._journal._db
-        database.execute("PRAGMA query_only=1")
+        runtime._ingest._committer._journal._db.execute(
+            "PRAGMA query_only=1"
+        )  # of a connection given up after an error
         response = await post(gateway.coap, pack(reading()))
         assert str(response.code)[:4] == "5.03"
         assert response.opt.max_age == 2
         assert problem_in(response)[-1] == "Not stored"
         assert stored(tmp_path) == []
-        database.execute("PRAGMA query_only=0")
         assert str((await post(gateway.coap, pack(reading()))).code)[:4] == "2.04"
     assert stored(tmp_path) == [f"{BAY}:1:1"]
 

@@ -178,10 +178,11 @@ def test_a_journal_of_a_newer_version_is_refused_and_not_a_byte_of_it_changes(pa
     journal._db.execute("PRAGMA journal_mode=DELETE")
     journal.close()
     before = path.read_bytes()
-    with pytest.raises(JournalError, match="schema 99, this version knows 1"):
+    with pytest.raises(JournalError, match="schema 99, this version knows 2"):
         Journal(path)
     assert path.read_bytes() == before
-    assert sorted(file.name for file in path.parent.iterdir()) == ["journal.sqlite", "journal.sqlite.lock"]
+    names = sorted(file.name for file in path.parent.iterdir())
+    assert names == ["journal.sqlite", "journal.sqlite.lock", "journal.sqlite.spare"]
 
 
 def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
@@ -257,7 +258,8 @@ def test_a_killed_writer_leaves_its_committed_rows_and_no_lock(path):
         "journal = Journal(Path(sys.argv[1]))\n"
         f"journal.write([[ReadingRow({BAY!r}, 1, 1, 'presence', 1, 1, {{'occupied': True}})]])\n"
         f"journal._db.execute('BEGIN IMMEDIATE')\n"
-        f"journal._insert(ReadingRow({BAY!r}, 1, 2, 'presence', 1, 1, {{'occupied': True}}))\n"
+        f"journal._write_group([ReadingRow({BAY!r}, 1, 2, 'presence', 1, 1, {{'occupied': True}})])\n"
+        "journal._log.flush()\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -13,7 +13,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pave_tools import wire_examples, wire_examples_bundle, wire_examples_oscore, wire_examples_radio
+from pave_tools import (
+    wire_examples,
+    wire_examples_bundle,
+    wire_examples_oscore,
+    wire_examples_radio,
+    wire_examples_shadow,
+)
 from pave_tools.errors import ToolError
 from pave_tools.tree import REPOSITORY
 
@@ -23,6 +29,7 @@ BLOCKS = {
     **wire_examples_oscore.BLOCKS,
     **wire_examples_radio.BLOCKS,
     **wire_examples_bundle.BLOCKS,
+    **wire_examples_shadow.BLOCKS,
 }
 _BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

@@ -45,3 +45,6 @@ BUNDLE_OTA_BYTES = 0x200000  # the partitions `ota_0` and `ota_1`
 LORAWAN_PHY_BYTES = 255  # of the longest frame of EU868: MHDR, 250 of MACPayload, MIC
 LORAWAN_FOPTS_BYTES = 15  # TS001-1.0.4, 4.3.1.6
 MAC_COMMANDS = 48  # in one frame: 242 bytes of LinkADRReq
+SHADOW_BYTES = 1000  # of one document of settings: with CoAP's options it fits one block of 1,024
+SETTINGS_PER_SHADOW = 32
+COMMAND_DETAIL_CHARS = 32  # of the word on a command that failed

@@ -78,6 +78,7 @@ class Exchange:
     Attributes:
         context: the `Context` it runs under.
         nonce_free: server: a response may still take the request's nonce.
+        number: Partial IV; at the server of the request, at the client of the latest response.
         observing: client: the request registered an observation.
     """
 
@@ -89,7 +90,7 @@ class Exchange:
         self.aad = aad
         self.observing = observing
         self.nonce_free = True
-        self.number = _NOTHING_YET  # client: Partial IV of the latest response
+        self.number = _NOTHING_YET
 
 
 def seal_request(context: "Context", message: Message) -> tuple[Message, Exchange]:
@@ -135,35 +136,62 @@ def open_request(find: "Find", message: Message) -> tuple[Message, Exchange]:
     context = find(kid, kid_context)
     if context is None or (kid_context is not None and kid_context != context.id_context):
         raise OscoreContextError("no security context for kid %r" % kid)
+    plaintext, exchange = unseal_request(context, piv, message.payload)
+    return request_inside(message, plaintext, exchange), exchange
+
+
+def unseal_request(context: "Context", piv: bytes, sealed: bytes) -> tuple[bytes, Exchange]:
+    """Return the plaintext of a request under Partial IV `piv`: the first half of `open_request`.
+
+    For a server that has read the OSCORE option itself, knows its peer's `context`, and the plaintext of what it is
+    sent most. Every other plaintext goes to `request_inside`, and while the window is lost each of them must.
+
+    Raises:
+        OscoreReplayError, OscoreTagError: refused.
+    """
     number = int.from_bytes(piv, "big")
-    lost = context.window is None
     if not context.is_new(number):
         raise OscoreReplayError("Partial IV %d was received before, or is too old to tell" % number)
     nonce = context.recipient_nonce(number)
     aad = context.peer_request_aad(piv)
-    plaintext = _opened(context, nonce, message.payload, aad)
+    plaintext = _opened(context, nonce, sealed, aad)
     exchange = Exchange(context, nonce, aad, False)
-    if not lost:
+    exchange.number = number
+    if context.window is None:
+        exchange.nonce_free = False  # an earlier life may have sealed a response under it
+    else:
         context.accept(number)
+    return plaintext, exchange
+
+
+def request_inside(message: Message, plaintext: bytes, exchange: Exchange) -> Message:
+    """Return the request in what `unseal_request` returned for `message`: the second half of `open_request`.
+
+    Raises:
+        OscoreFormatError: refused.
+        OscoreEchoError: as `open_request`.
+    """
     request = _inside(message, plaintext)
     if request.code >> 5 or not request.code:
         raise OscoreFormatError("code %d inside a request" % request.code)
-    if lost:
-        exchange.nonce_free = False  # with the window gone, an earlier life may have sealed a response under it
-        if not context.accept_fresh(number, request.option(ECHO)):
-            error = OscoreEchoError("replay window lost; ask for Echo")
-            error.exchange = exchange
-            raise error
-    return request, exchange
+    context = exchange.context
+    if context.window is None and not context.accept_fresh(exchange.number, request.option(ECHO)):
+        error = OscoreEchoError("replay window lost; ask for Echo")
+        error.exchange = exchange
+        raise error
+    return request
 
 
-def seal_response(exchange: Exchange, message: Message, reuse_nonce: bool = False) -> Message:
+def seal_response(
+    exchange: Exchange, message: Message, reuse_nonce: bool = False, name_sender: bool = False
+) -> Message:
     """Return the OSCORE message for a response (RFC 8613, 8.3): with a Partial IV of its own, or shorter without.
 
     Args:
         exchange: what `open_request` returned.
         message: the response, a notification if it has an Observe option.
         reuse_nonce: take the request's nonce. Allowed for the first response while `exchange.nonce_free`.
+        name_sender: say in a kid under which ID this is sealed, to a peer that may know another (RFC 8613, 5).
 
     Raises:
         OscoreNonceError: the request's nonce is not to be had.
@@ -173,20 +201,30 @@ def seal_response(exchange: Exchange, message: Message, reuse_nonce: bool = Fals
     """
     context = exchange.context
     outer, plaintext = _split(message, True)
-    _check_size(message, outer, None if reuse_nonce else (_LONGEST_PIV,), plaintext)
-    if not reuse_nonce:
-        number = context.take_number()
-        value = encode_value(_piv(number))
-        nonce = context.sender_nonce(number)
-    elif exchange.nonce_free:
+    kid = context.sender_id if name_sender else None
+    _check_size(message, outer, None if reuse_nonce else (_LONGEST_PIV, kid), plaintext)
+    if reuse_nonce:
         value = b""
-        nonce = exchange.nonce
+        sealed = seal_once(exchange, plaintext)
     else:
-        raise OscoreNonceError("the request's nonce was used, or may have been; seal with a Partial IV of its own")
-    exchange.nonce_free = False
-    sealed = context.seal(nonce, plaintext, exchange.aad)
+        number = context.take_number()
+        value = encode_value(_piv(number), kid)
+        exchange.nonce_free = False
+        sealed = context.seal(context.sender_nonce(number), plaintext, exchange.aad)
     code = CHANGED if message.option(OBSERVE) is None else CONTENT
     return _outer(message, code, outer, value, sealed)
+
+
+def seal_once(exchange: Exchange, plaintext: bytes) -> bytes:
+    """Return a response's `plaintext` (RFC 8613, 5.3) sealed under the request's nonce: what `seal_response` is for.
+
+    Raises:
+        OscoreNonceError: the nonce is not to be had.
+    """
+    if not exchange.nonce_free:
+        raise OscoreNonceError("the request's nonce was used, or may have been; seal with a Partial IV of its own")
+    exchange.nonce_free = False
+    return exchange.context.seal(exchange.nonce, plaintext, exchange.aad)
 
 
 def open_response(exchange: Exchange, message: Message) -> Message:

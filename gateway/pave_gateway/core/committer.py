@@ -24,9 +24,10 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class CommitFailed:
-    """None of the rows is on disk; `reason` says why and what to do."""
+    """None of the rows is on disk; `reason` says why and what to do. `final`: it is no use to send them again."""
 
     reason: str
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,9 +67,12 @@ CHAIN_STEPS = 20_000  # of such a look-up, some 50 ms; a reading older than all 
 ROWS_PER_INSERT = 64  # one statement, so the writer gives the interpreter away 1 time in 64
 SNAPSHOT_READINGS = 50_000  # between snapshots of the devices: what a start reads again, some 0.3 s
 SNAPSHOT_DEVICES = 200  # written with one transaction while a snapshot is due
+RETENTION_PIECE = 1000  # readings looked at in one transaction that removes some
+VACUUM_PAGES = 64  # given back in one transaction
 WAL_PAGES = 1000  # of 1 KiB: then they are brought into the file
 WAL_PAGES_TOO_MANY = 65_536  # a reader that never ends keeps the write-ahead log growing
 TEND_S = 1.0  # between two looks at what the journal needs, and between two attempts on a failing disk
+CHECK_AFTER_S = 20.0  # a start goes first; then the whole file is looked at for damage
 COMMIT_SLOW_S = 2.0  # a commit that takes longer is trouble
 COMMIT_GROUPS = 8  # this many waiting are committed at once, fewer after COMMIT_INTERVAL_S
 COMMIT_INTERVAL_S = 0.2  # the default of journal.commit_interval_ms
@@ -119,3 +122,42 @@ OBSERVATIONS_PER_DEVICE = 4
 ECHO_BYTES = 8
 DROP_LINES = 16  # of the log about what was dropped, in LOG_INTERVAL_S, whoever sent it
 INSECURE_REMINDER_S = 3_600.0
+
+# Semtech UDP
+SEMTECH_DATAGRAM_BYTES = 65_507  # the most that UDP carries: 255 packets of a busy second
+SEMTECH_PACKETS = 256  # in one PUSH_DATA; forwarders fetch 8 (SX1301) or 255 (SX1302) at once
+SEMTECH_ANTENNAS = 8  # of one concentrator
+SEMTECH_ERROR_CHARS = 32
+SEMTECH_PATH_MS = 60_000  # without PULL_DATA a way to a forwarder has closed
+SEMTECH_PROVEN_MS = 25_000  # two PULL_DATA and a half: for so long a proven way is kept against another claim
+SEMTECH_TX_ACK_MS = 5_000  # a TX_ACK comes within a round trip
+SEMTECH_UNANSWERED = 2  # PULL_RESP in a row without a TX_ACK, and a way is proven no longer
+SEMTECH_IN_FLIGHT = 1024  # PULL_RESP that wait for their TX_ACK
+SEMTECH_STATS = 20  # status reports of one concentrator that are remembered, some ten minutes
+SEMTECH_DEAF_MS = 7_200_000  # without a frame: devices send a heartbeat an hour
+
+# Devices behind another's network server
+EXTERNAL_WINDOW = 62  # frame counters of a session that are told apart; SQLite's integers have 63 bits
+EXTERNAL_REMEMBERED = 4  # sessions that are over, and joins, of one device
+EXTERNAL_ANSWER_MS = 900_000  # for so long an answer may wait at the other server; the device has asked again by then
+EXTERNAL_RETRY_FIRST_MS = 250  # after the disk did not take a frame
+EXTERNAL_RETRY_MAX_MS = 2_000
+EXTERNAL_FRESH_MS = 5_000  # a frame so old is not answered in its own receive windows
+EXTERNAL_AGE_MAX_MS = 30 * 86_400_000  # of a frame that a broker or a storage has kept; beyond it the clock is wrong
+EXTERNAL_GATEWAYS = 16  # whose copies of a frame are looked at
+MQTT_INGRESS_BYTES = 65_536  # of one message
+MQTT_STABLE_S = 10.0  # a connection that lasts so long was none that somebody else took away
+MQTT_UNSETTLED = 256  # messages taken and not yet on disk; then the broker has to wait
+
+# The Things Stack's storage
+REFILL_AFTER_S = (15.0, 120.0, 1_200.0)  # after a gap: uplinks reach the storage in batches
+REFILL_MARGIN_MS = 120_000  # asked for beyond what is missing, for the same reason
+REFILL_SPACING_MS = 2_000  # between questions: 30 a minute is what its own examples allow
+REFILL_SINGLE = 3  # devices with a gap; more are asked for together
+REFILL_RETRY_FIRST_MS = 5_000
+REFILL_RETRY_MAX_MS = 600_000
+REFILL_TIMEOUT_S = 30.0
+REFILL_PAGE = 500  # uplinks in one answer
+REFILL_PAGES = 200  # of one question
+REFILL_LINE_BYTES = 262_144  # of one uplink, with what payload formatters make of it
+REFILL_UNDER_WAY = 64  # of its uplinks on their way to the disk

@@ -1,4 +1,7 @@
-"""Where devices stand: the bays and kiosks of the site. Only their devices are admitted."""
+"""Where devices stand: the bays and kiosks of the site, as the site file has them.
+
+Which device stands at a place now is the registry's to say (`core.registry`).
+"""
 
 from dataclasses import dataclass
 
@@ -7,7 +10,7 @@ KIOSK = "kiosk"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A bay or a kiosk, with the one device that reports for it.
+    """A bay or a kiosk.
 
     Attributes:
         id: Unique in the site, such as "bercy-l-01".
@@ -15,7 +18,7 @@ class Place:
         label: The street of a bay, the name of a kiosk.
         lat: Degrees north (WGS 84).
         lon: Degrees east (WGS 84).
-        device: EUI-64 as 16 lower-case hexadecimal digits.
+        device: The one that the site file puts there first: EUI-64 as 16 lower-case hexadecimal digits, "" for none.
     """
 
     id: str
@@ -23,7 +26,7 @@ class Place:
     label: str
     lat: float
     lon: float
-    device: str
+    device: str = ""
 
     @property
     def is_bay(self) -> bool:

@@ -83,8 +83,37 @@ class CursorRow:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterRow:
-    """A reading that a sink's back-end refused for good, and why."""
+    """A reading that a sink's back-end refused for good, and why.
+
+    `reading` is kept with it, whatever becomes of the log; None has it copied from there.
+    """
 
     sink: str
     position: int
     reason: str
+    reading: ReadingRow | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RedriveRow:
+    """A dead letter is to be offered to its sink's back-end again."""
+
+    sink: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class RedrivenRow:
+    """The back-end has taken a dead letter after all; it is one no longer."""
+
+    sink: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardRow:
+    """`operator` gives a dead letter up. Nothing else ever removes one that was not delivered."""
+
+    sink: str
+    position: int
+    operator: str

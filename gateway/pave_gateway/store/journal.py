@@ -1,271 +1,252 @@
-"""The journal: one SQLite file that holds the log of readings and how far each sink has come.
+"""The journal: one SQLite file with the log of readings, the state that admitted them, and all else that must last.
 
-Write-ahead log with `synchronous=FULL`: COMMIT returns after the WAL is on stable storage, so what is committed
-survives a kill and a power cut. One connection writes (`Journal`), in one thread; others read (`JournalReader`)
-without ever blocking it. Positions are 1, 2, 3, ... without gaps: a repeated reading is found before the insert,
-which would otherwise burn a number. A group is checked whole before any of it is inserted, so one that contradicts
-the log leaves no trace.
+One connection writes (`Journal`), in one thread; others read (`JournalReader`) without ever blocking it. Rows come in
+groups; `write` commits several groups in one transaction, each as a whole or not at all:
 
-An advisory lock on `<journal>.lock` keeps a second gateway out; the kernel drops it when the holder dies, however it
-dies. It lies beside the file itself, whatever links lead there.
+    group -> its readings checked against the log    -> contradiction -> Conflicted, nothing of it written
+          -> rows of the families written            -> out of date   -> Outdated, those undone by a savepoint
+          -> readings appended, replay windows taken -> Committed, once the transaction is
+
+What the writer knows (`store.devices`, the last position) follows the transaction: kept when COMMIT returns, brought
+back when it fails. After an error of the disk it is read anew from the file, through a new connection, for the file may
+hold the transaction all the same.
+
+Between commits the writer calls `tend`: it brings the write-ahead log into the file (a checkpoint), removes what has
+to go (`store.retention`) and, while the disk fails, tries whether it works again.
 """
 
-import fcntl
-import json
-import os
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, TypeVar
 
 import apsw
 
-from pave_gateway.core import limits
-from pave_gateway.core.committer import Committed, Conflicted, Row
-from pave_gateway.core.rows import CursorRow, DeadLetterRow, ReadingRow, StoredReading, Value
+from pave_gateway.core.committer import CommitFailed, Committed, Conflicted, Outcome, Outdated, Row
+from pave_gateway.core.rows import ReadingRow, ReplayRow
+from pave_gateway.store import checks, files, meta, snapshots, spare, tables
+from pave_gateway.store.checkpoint import Checkpoints
+from pave_gateway.store.errors import OF_ONE_GROUP, PASSING, DamagedError, journal_error
+from pave_gateway.store.errors import JournalError as JournalError
+from pave_gateway.store.health import Health
+from pave_gateway.store.log import Contradiction, LogWriter
+from pave_gateway.store.reader import JournalReader as JournalReader
+from pave_gateway.store.retention import Policy, Retention
+from pave_gateway.store.salvage import salvage
 
-SCHEMA_VERSION = 1
+_log = logging.getLogger(__name__)
 
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE reading (
-    position INTEGER PRIMARY KEY AUTOINCREMENT,  -- AUTOINCREMENT: never reused, even when old rows are removed
-    device TEXT NOT NULL,
-    epoch INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    class TEXT NOT NULL,
-    received_ms INTEGER NOT NULL,
-    read_ms INTEGER NOT NULL,
-    body TEXT NOT NULL,                          -- JSON object: name to value, SI units
-    UNIQUE (device, epoch, seq)
-) STRICT;
-CREATE TABLE sink_cursor (sink TEXT PRIMARY KEY, position INTEGER NOT NULL) STRICT;
-CREATE TABLE dead_letter (
-    sink TEXT NOT NULL,
-    position INTEGER NOT NULL,
-    reason TEXT NOT NULL,
-    PRIMARY KEY (sink, position)
-) STRICT;
-"""
+_T = TypeVar("_T")
 
-_BODY_OF = "SELECT body FROM reading WHERE device = ?1 AND epoch = ?2 AND seq = ?3"
-_INSERT_READING = """
-INSERT INTO reading (device, epoch, seq, class, received_ms, read_ms, body)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-RETURNING position
-"""
-_SET_CURSOR = """
-INSERT INTO sink_cursor (sink, position) VALUES (?1, ?2)
-ON CONFLICT (sink) DO UPDATE SET position = max(position, excluded.position)
-"""
-_ADD_DEAD_LETTER = "INSERT OR IGNORE INTO dead_letter (sink, position, reason) VALUES (?1, ?2, ?3)"
-
-
-class JournalError(Exception):
-    """The journal cannot be opened, read or written; the message says why and what to do."""
+_NEWEST = "SELECT max(position) FROM reading"
 
 
 class Journal:
     """The one writer. Use it from one thread at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, policy: Policy | None = None, vfs: str | None = None) -> None:
         """Open `path`, creating it and its folder if missing.
+
+        Args:
+            path: The file; its write-ahead log and its lock lie beside it.
+            policy: What to keep, and what to do when the disk has no room for more.
+            vfs: Name of SQLite's way to the disk.
 
         Raises:
             JournalError: no permission, not a database, made by a newer version, or in use by another gateway.
         """
         self.path = path
-        self._lock = _lock(path)
+        self.health = Health()
+        self.is_stale = False  # what is in memory may differ from the file: it will be opened again
+        self._damage = ""  # what somebody found wrong with the file: it is to be salvaged
+        self._policy = policy or Policy()
+        self._vfs = vfs
+        self._writers: dict[type, tables.Writer] = {**tables.writers(), **meta.WRITERS}
+        self._lock = files.lock(path)
         try:
-            self._db: Any = _open(path)
+            self._open()
         except BaseException:
             self._lock.close()
             raise
 
-    def write(self, groups: Sequence[Sequence[Row]]) -> list[Committed | Conflicted]:
-        """Commit all `groups` in one transaction; return what came of each. Nothing is written of one in conflict.
+    def write(self, groups: Sequence[Sequence[Row]]) -> list[Outcome]:
+        """Commit all `groups` in one transaction; return what came of each.
 
         Raises:
             JournalError: nothing of it was committed.
         """
+        return self._transaction(lambda: [self._write_group(group) for group in groups])
+
+    def tend(self, now_ms: int | None) -> bool:
+        """Do a bounded part of what the file needs from time to time; return whether there is more.
+
+        `now_ms` is milliseconds since 1970, None while the clock cannot be trusted. `health` says what goes wrong.
+        """
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                outcomes = [self._write_group(group) for group in groups]
-                self._db.execute("COMMIT")
-            except BaseException:
-                self._rollback()
-                raise
-        except apsw.Error as error:
-            raise JournalError(explain(self.path, error)) from error
-        return outcomes
+            if self.health.failing or self.is_stale:
+                self.write([[meta.ProbeRow()]])
+            if self.health.damaged:
+                self.health.damaged = meta.text(self._db, "damaged") or ""
+            self._checkpoints.tend()
+            if not self._retention.is_due(self._log.position, now_ms):
+                return False
+            self._transaction(lambda: self._retention.step(self._log.position, now_ms))
+            self._retention.commit()
+        except JournalError as error:
+            _log.debug("%s", error)  # `health` has it
+            return False
+        return True
+
+    def check(self) -> None:
+        """Look for damage, in a thread of its own: reads the whole file, some seconds per gigabyte.
+
+        What it finds is salvaged by the writer, at its next transaction.
+        """
+        try:
+            found = checks.quick_check(self.path)
+        except DamagedError as error:
+            found = str(error)
+        except JournalError as error:
+            _log.warning("%s; it could not be checked", error)
+            return
+        if found:
+            self.report_damage(found)
+
+    def report_damage(self, found: str) -> None:
+        """Have the file salvaged at the next transaction. From any thread."""
+        self._damage = found
+        self.is_stale = True
 
     def close(self) -> None:
-        """Close the file and let another process have it."""
+        """Close the file and let another process have it; the next start has nothing to read again."""
+        try:
+            self._transaction(lambda: self._snapshots.flush_all(self._log.position))
+        except JournalError as error:
+            _log.warning("%s; the next start takes longer", error)
         self._db.close()
         self._lock.close()
 
-    def _rollback(self) -> None:
+    def _open(self) -> None:
+        """Open the file; a damaged one is salvaged first."""
+        if self._damage:
+            salvage(self.path, self._damage)
+            self._damage = ""
+        try:
+            spare.look_for(self.path)
+            self._load()
+        except DamagedError as error:
+            salvage(self.path, str(error))
+            self._load()
+
+    def _load(self) -> None:
+        self._db: Any = files.open_writer(self.path, self._vfs)
+        try:
+            self._devices = snapshots.load(self._db)
+            position = max(self._db.execute(_NEWEST).get or 0, meta.number(self._db, "floor"))
+            self._retention = Retention(self._db, self._policy, self.health)
+            self.health.damaged = meta.text(self._db, "damaged") or ""
+            spare.keep(self._db, self.path)
+        except apsw.Error as error:
+            self._db.close()
+            raise journal_error(self.path, error) from error
+        self._log = LogWriter(self._db, self._devices, position)
+        self._snapshots = snapshots.Snapshots(self._db, self._devices)
+        self._checkpoints = Checkpoints(self._db, self.health)
+        self.is_stale = False
+
+    def _transaction(self, work: Callable[[], _T]) -> _T:
+        """Commit what `work` writes; nothing of it, if it or the disk fails."""
+        try:
+            if self.is_stale:
+                self._db.close()
+                self._open()
+            changes = self._db.total_changes()
+            result = self._committed(work)
+        except apsw.Error as error:
+            raise self._failed(journal_error(self.path, error), not isinstance(error, PASSING)) from error
+        except JournalError as error:
+            raise self._failed(error, True) from error
+        if self._db.total_changes() > changes:  # a repetition succeeds on a full disk, too
+            self.health.failing = ""
+        return result
+
+    def _failed(self, error: JournalError, is_stale: bool) -> JournalError:
+        self.is_stale = is_stale
+        self.health.failing = str(error)
+        if isinstance(error, DamagedError):
+            self._damage = str(error)
+        return error
+
+    def _committed(self, work: Callable[[], _T]) -> _T:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            result = work()
+            self._log.flush()
+            self._snapshots.flush(self._log.position)
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+        self._log.commit()
+        self._snapshots.commit()
+        self._devices.commit()
+        return result
+
+    def _roll_back(self) -> None:
+        self._log.roll_back()
+        self._snapshots.roll_back()
+        self._devices.roll_back()
         if self._db.in_transaction:  # SQLite has rolled back by itself after a full disk
             self._db.execute("ROLLBACK")
 
-    def _write_group(self, group: Sequence[Row]) -> Committed | Conflicted:
-        new = self._new_readings([row for row in group if isinstance(row, ReadingRow)])
-        if isinstance(new, Conflicted):
-            return new
+    def _write_group(self, group: Sequence[Row]) -> Outcome:
+        try:
+            new = self._log.check([row for row in group if type(row) is ReadingRow])
+        except Contradiction as error:
+            return Conflicted(str(error))
+        except ValueError as error:
+            return CommitFailed(f"journal {self.path}: {error}")
+        refused = self._retention.refusal(row for row, _ in new)
+        if refused is not None:
+            return refused
+        others = [row for row in group if type(row) is not ReadingRow and type(row) is not ReplayRow]
+        refused = self._write_others(others) if others else None
+        if refused is not None:
+            return refused
+        stored = self._log.append(new)
         for row in group:
-            if isinstance(row, CursorRow):
-                self._db.execute(_SET_CURSOR, (row.sink, row.position))
-            elif isinstance(row, DeadLetterRow):
-                self._db.execute(_ADD_DEAD_LETTER, (row.sink, row.position, row.reason))
-        return Committed(tuple(StoredReading(self._insert(row), row) for row in new))
+            if type(row) is ReplayRow:
+                self._take_window(row)
+        return Committed(stored)
 
-    def _new_readings(self, rows: Sequence[ReadingRow]) -> list[ReadingRow] | Conflicted:
-        """Return those of `rows` that are not in the log, each once, or the first that contradicts it or another."""
-        new: dict[str, ReadingRow] = {}
+    def _take_window(self, row: ReplayRow) -> None:
+        """Store a window that the log does not give."""
+        device = self._devices.get(row.device)
+        if device is None or device.window != (row.highest, row.seen):
+            device = self._devices.changing(row.device)
+            device.window = row.highest, row.seen
+            device.changed = True
+            self._snapshots.must_write(device)
+
+    def _write_others(self, rows: Sequence[Row]) -> Outcome | None:
+        """Write rows of the families, all or none; return why none."""
+        self._log.flush()  # they see the log as it is before their group
+        self._db.execute("SAVEPOINT one_group")
+        refused = self._first_refusal(rows)
+        if refused is not None:
+            self._db.execute("ROLLBACK TO one_group")
+        self._db.execute("RELEASE one_group")
+        return refused
+
+    def _first_refusal(self, rows: Sequence[Row]) -> Outcome | None:
         for row in rows:
-            known = new[row.identity].values if row.identity in new else self._values_of(row)
-            if known is None:
-                new[row.identity] = row
-            elif not _same(known, row.values):
-                return Conflicted(row.identity)
-        return list(new.values())
-
-    def _values_of(self, row: ReadingRow) -> dict[str, Value] | None:
-        body: Any = self._db.execute(_BODY_OF, (row.device, row.epoch, row.seq)).get
-        return None if body is None else json.loads(body)
-
-    def _insert(self, row: ReadingRow) -> int:
-        body = json.dumps(row.values, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        fields = (row.device, row.epoch, row.seq, row.reading_class, row.received_ms, row.read_ms, body)
-        return int(self._db.execute(_INSERT_READING, fields).get)
-
-
-class JournalReader:
-    """Reads a journal that a `Journal` has open, from the same or another thread or process."""
-
-    def __init__(self, path: Path) -> None:
-        """Raise JournalError when `path` cannot be read."""
-        self._path = path
-        try:
-            self._db: Any = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-            self._db.set_busy_timeout(limits.BUSY_TIMEOUT_MS)
-        except apsw.Error as error:
-            raise JournalError(explain(path, error)) from error
-
-    def after(self, position: int, max_rows: int) -> list[StoredReading]:
-        """Return the readings that follow `position` in the log, at most `max_rows`."""
-        rows = self._rows(
-            "SELECT position, device, epoch, seq, class, received_ms, read_ms, body FROM reading "
-            "WHERE position > ?1 ORDER BY position LIMIT ?2",
-            (position, max_rows),
-        )
-        return [_stored(row) for row in rows]
-
-    def all(self) -> Iterator[list[StoredReading]]:
-        """Yield the whole log in batches, oldest first."""
-        batch = self.after(0, limits.REBUILD_BATCH_ROWS)
-        while batch:
-            yield batch
-            batch = self.after(batch[-1].position, limits.REBUILD_BATCH_ROWS)
-
-    def last_position(self) -> int:
-        """Return the position of the newest reading, 0 in an empty log: also the number of readings stored so far."""
-        return _integer(self._rows("SELECT max(position) FROM reading", ())[0][0]) or 0
-
-    def cursor(self, sink: str) -> int:
-        """Return how far the back-end of `sink` has accepted the log."""
-        rows = self._rows("SELECT position FROM sink_cursor WHERE sink = ?1", (sink,))
-        return int(rows[0][0]) if rows else 0
-
-    def dead_letters(self, sink: str) -> int:
-        """Return how many readings the back-end of `sink` refused for good."""
-        return int(self._rows("SELECT count(*) FROM dead_letter WHERE sink = ?1", (sink,))[0][0])
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
-
-    def _rows(self, sql: str, bindings: tuple[int | str, ...]) -> list[tuple[Any, ...]]:
-        try:
-            return self._db.execute(sql, bindings).fetchall()
-        except apsw.Error as error:
-            raise JournalError(explain(self._path, error)) from error
-
-
-def explain(path: Path, error: apsw.Error) -> str:
-    """Return what an SQLite error means for the operator, and the next step."""
-    meanings: list[tuple[type[apsw.Error], str]] = [
-        (apsw.FullError, "the disk is full; free some space, the gateway goes on trying"),
-        (apsw.BusyError, "another program holds it locked; close that program (a database browser?)"),
-        (apsw.LockedError, "another program holds it locked; close that program (a database browser?)"),
-        (apsw.ReadOnlyError, "it is read-only; check its owner and the file system"),
-        (apsw.CantOpenError, "it cannot be opened; check that the folder exists and is writable"),
-        (apsw.NotADBError, "it is not a journal; move it away or name another in journal.path"),
-        (apsw.CorruptError, "it is damaged; move it and its -wal file away and keep them for repair"),
-        (apsw.IOError, "the disk reports an error; check its health"),
-    ]
-    meaning = next((text for kind, text in meanings if isinstance(error, kind)), "unexpected; see the SQLite message")
-    return f"journal {path}: {meaning} (SQLite: {error})"
-
-
-def _lock(path: Path) -> IO[str]:
-    path = Path(os.path.realpath(path))  # the same journal through a link is the same journal
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.with_name(path.name + ".lock").open("w")
-    except OSError as error:
-        raise JournalError(
-            f"journal {path}: {error.strerror}; check journal.path and the owner of its folder"
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        raise JournalError(
-            f"journal {path}: another gateway has it open; stop that one or change journal.path"
-        ) from error
-    return lock
-
-
-def _open(path: Path) -> Any:
-    try:
-        db: Any = apsw.Connection(str(path))
-        try:
-            db.set_busy_timeout(limits.BUSY_TIMEOUT_MS)
-            _prepare(db, path)
-        except BaseException:
-            db.close()
-            raise
-    except apsw.Error as error:
-        raise JournalError(explain(path, error)) from error
-    return db
-
-
-def _prepare(db: Any, path: Path) -> None:
-    """Set the modes and make the tables of a new journal; a newer version's is refused before anything is written."""
-    is_new = db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").get is None
-    version = str(SCHEMA_VERSION) if is_new else db.execute("SELECT value FROM meta WHERE key = 'schema'").get
-    if version != str(SCHEMA_VERSION):
-        raise JournalError(f"journal {path}: schema {version}, this version knows {SCHEMA_VERSION}; run the newer Pavé")
-    if db.execute("PRAGMA journal_mode=WAL").get != "wal":
-        raise JournalError(f"journal {path}: this file system has no shared memory for SQLite; put it on a local disk")
-    db.execute("PRAGMA synchronous=FULL")
-    if is_new:
-        with db:
-            db.execute(_SCHEMA)
-            db.execute("INSERT INTO meta VALUES ('schema', ?1)", (version,))
-
-
-def _same(known: dict[str, Value], offered: dict[str, Value]) -> bool:
-    """Compare values; a boolean is no number here, though Python says that True == 1."""
-    return known == offered and all(isinstance(known[name], bool) == isinstance(offered[name], bool) for name in known)
-
-
-def _integer(value: Any) -> int | None:
-    return value if isinstance(value, int) else None
-
-
-def _stored(row: tuple[Any, ...]) -> StoredReading:
-    position, device, epoch, seq, reading_class, received_ms, read_ms, body = row
-    values = json.loads(body)
-    return StoredReading(position, ReadingRow(device, epoch, seq, reading_class, received_ms, read_ms, values))
+            writer = self._writers.get(type(row))
+            if writer is None:
+                return CommitFailed(f"journal {self.path}: no family writes {type(row).__name__}; see store.tables")
+            try:
+                outdated = writer(self._db, row)
+            except OF_ONE_GROUP as error:
+                return CommitFailed(f"journal {self.path}: {row!r} cannot be stored: {error}")
+            if outdated is not None:
+                return Outdated(outdated)
+        return None

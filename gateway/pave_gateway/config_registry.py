@@ -1,0 +1,32 @@
+"""[registry] of the site file: the key file, and whose provisioning records are believed."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TechnicianConfig(_Strict):
+    """[[registry.technician]]: who may provision devices; `key` as `pave-flash` shows it."""
+
+    name: Annotated[str, Field(min_length=1, max_length=120)]
+    key: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class RegistryConfig(_Strict):
+    """[registry]: `key_file`, relative to the current directory; without it, `<journal>.keys` beside the journal."""
+
+    key_file: Path | None = None
+    technician: tuple[TechnicianConfig, ...] = ()
+
+    def key_path(self, journal: Path) -> Path:
+        """Return where the key file is for this journal."""
+        return self.key_file if self.key_file is not None else journal.with_name(journal.name + ".keys")
+
+    def technicians(self) -> dict[str, str]:
+        """Return the name of each public key."""
+        return {technician.key: technician.name for technician in self.technician}

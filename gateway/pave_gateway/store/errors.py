@@ -1,0 +1,40 @@
+"""What a fault of the journal's file means for the operator."""
+
+from pathlib import Path
+
+import apsw
+
+
+class JournalError(Exception):
+    """The journal cannot be opened, read or written; the message says why and what to do."""
+
+
+class DamagedError(JournalError):
+    """The file is damaged: what it holds can only be salvaged."""
+
+
+_LOCKED = "another program holds it locked; close that program (a database browser?)"
+_MEANINGS: list[tuple[type[apsw.Error], str]] = [
+    (apsw.FullError, "the disk is full; free some space, the gateway goes on trying"),
+    (apsw.BusyError, _LOCKED),
+    (apsw.LockedError, _LOCKED),
+    (apsw.ReadOnlyError, "it is read-only; check its owner and the file system"),
+    (apsw.CantOpenError, "it cannot be opened; check that the folder exists and is writable"),
+    (apsw.NotADBError, "it is not a journal; move it away or name another in journal.path"),
+    (apsw.CorruptError, "it is damaged; what can be read will be salvaged"),
+    (apsw.IOError, "the disk reports an error; check its health"),
+]
+PASSING = (apsw.FullError, apsw.BusyError, apsw.LockedError)  # the connection is as good as it was before
+OF_ONE_GROUP = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.RangeError)  # not of the disk
+
+
+def explain(path: Path, error: apsw.Error) -> str:
+    """Return what an SQLite error means for the operator, and the next step."""
+    meaning = next((text for kind, text in _MEANINGS if isinstance(error, kind)), "unexpected; see the SQLite message")
+    return f"journal {path}: {meaning} (SQLite: {error})"
+
+
+def journal_error(path: Path, error: apsw.Error) -> JournalError:
+    """Return `error` in the operator's terms."""
+    kind = DamagedError if isinstance(error, apsw.CorruptError) else JournalError
+    return kind(explain(path, error))

@@ -1,0 +1,83 @@
+"""What the journal's file says of itself.
+
+schema       version of its tables
+era          how often it may have become older than what devices and sinks saw: a restore, a salvage. Replay
+             windows of an earlier era are lost, sender sequence numbers have jumped, LoRaWAN devices join again
+snapshot     the rows of the device table hold at least the log up to this position
+floor        no position up to this one is given again, though no reading may stand there
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+SCHEMA = "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;\n"
+SENDER_JUMP = 1 << 30  # sender sequence numbers skipped by an era, at least; they have 40 bits
+SENDER_PER_S = 1 << 10  # and at least so many for each second since `PAVE_EPOCH_S`: enough for 34 years
+PAVE_EPOCH_S = 1_767_225_600  # 2026-01-01
+POSITION_JUMP = 1 << 32  # positions skipped by an era: some were given and are lost
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRow:
+    """Asks the disk for a commit, and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class DamageSeenRow:
+    """An operator has seen that the file was damaged; `health` need not say so any longer."""
+
+
+def text(db: Any, key: str) -> str | None:
+    """Return what is stored under `key`."""
+    return db.execute("SELECT value FROM meta WHERE key = ?1", (key,)).get
+
+
+def number(db: Any, key: str) -> int:
+    """Return the number stored under `key`, 0 if there is none."""
+    return int(text(db, key) or 0)
+
+
+def put(db: Any, key: str, value: str | int) -> None:
+    """Store `value` under `key`."""
+    db.execute(
+        "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value", (key, str(value))
+    )
+
+
+def remove(db: Any, key: str) -> None:
+    """Store nothing under `key`."""
+    db.execute("DELETE FROM meta WHERE key = ?1", (key,))
+
+
+def begin_era(db: Any, now_s: float) -> None:
+    """Say that the world may have seen more than this file holds; what it shall not see twice jumps ahead.
+
+    `now_s` is seconds since 1970, by the best clock there is: one backup may be restored twice, and the second time
+    numbers of the first must not come again. No gateway uses `SENDER_PER_S` numbers a second.
+    """
+    last = max(number(db, "floor"), db.execute("SELECT max(position) FROM reading").get or 0)
+    floor = max(last, db.execute("SELECT max(position) FROM sink_cursor").get or 0) + POSITION_JUMP
+    by_clock = max(0, int(now_s) - PAVE_EPOCH_S) * SENDER_PER_S
+    put(db, "era", number(db, "era") + 1)
+    put(db, "sender_floor", max(number(db, "sender_floor"), by_clock))
+    put(db, "floor", floor)
+    put(db, "skipped", number(db, "skipped") + floor - last)
+
+
+def _damage_seen(db: Any, row: DamageSeenRow) -> None:
+    """Forget what the salvage found."""
+    del row
+    remove(db, "damaged")
+
+
+def _probe(db: Any, row: ProbeRow) -> None:
+    """Change something."""
+    del row
+    put(db, "probe", number(db, "probe") ^ 1)
+
+
+WRITERS: dict[type, Callable[[Any, Any], str | None]] = {
+    ProbeRow: _probe,
+    DamageSeenRow: _damage_seen,
+}

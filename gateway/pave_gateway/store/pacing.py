@@ -1,0 +1,65 @@
+"""When the groups that wait are to be committed: the writes of a quiet gateway against the wait of its devices.
+
+A commit writes a page or two, whatever it holds. So groups that come together share one, and a group that comes alone
+does not wait for others that never come:
+
+    an urgent group                    is committed now, with all that waits
+    `enough` groups                    now
+    nothing had come for a while       now: `LONG_INTERVALS` intervals without a group, then one
+    waiting was in vain of late        now: two waits brought nobody else, as when one device sends its outbox message
+                                       by message; tried again after `HASTY_COMMITS` commits
+    a patient group (a sink's cursor)  with the next one of a device, or after `LONG_INTERVALS` intervals
+    otherwise                          when the oldest has waited for `interval_s`
+
+While a commit runs, what arrives waits for the next one anyway; under load that is always `enough`.
+"""
+
+LONG_INTERVALS = 5
+VAIN_WAITS = 2
+HASTY_COMMITS = 16
+NOTHING_DUE = float("inf")
+
+
+class Pacing:
+    """Decides for one writer. Times are seconds of a monotonic clock.
+
+    `due_s` is when what waits is to be committed, which may be past; infinity if nothing waits.
+    """
+
+    def __init__(self, interval_s: float, enough: int) -> None:
+        """`interval_s`: what a group may wait for others; 0 commits everything at once."""
+        self.due_s = NOTHING_DUE
+        self._interval_s = interval_s
+        self._enough = enough
+        self._waiting = 0  # patient groups apart
+        self._wait_s = 0.0  # of the newest group
+        self._last_s = -NOTHING_DUE  # when the newest impatient group came
+        self._vain = 0  # waits for nobody, in succession
+        self._hasty = 0  # commits left that need not wait
+
+    def arrived(self, now_s: float, urgent: bool = False, patient: bool = False) -> None:
+        """Hear of a group that waits from `now_s`."""
+        self._waiting += not patient
+        self._wait_s = self._wait(now_s, urgent, patient)
+        self.due_s = min(self.due_s, now_s + self._wait_s)
+        if not patient:
+            self._last_s = now_s
+
+    def committing(self) -> None:
+        """Hear that all that waits is being committed."""
+        if self._hasty:
+            self._hasty -= 1
+        elif self._wait_s > 0:
+            self._vain = self._vain + 1 if self._waiting <= 1 else 0
+            if self._vain == VAIN_WAITS:
+                self._vain, self._hasty = 0, HASTY_COMMITS
+        self._waiting = 0
+        self.due_s = NOTHING_DUE
+
+    def _wait(self, now_s: float, urgent: bool, patient: bool) -> float:
+        if urgent or self._hasty or self._waiting >= self._enough:
+            return 0.0
+        long_s = LONG_INTERVALS * self._interval_s
+        if patient:
+            return long_s
+        return 0.0 if now_s - self._last_s >= long_s else self._interval_s
