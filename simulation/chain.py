@@ -19,6 +19,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import cbor2
+
 from pave_emulator.air.wifi import AccessPoint, WifiAir
 from pave_emulator.clock import WallClock
 from pave_emulator.fleet import Fleet
@@ -259,11 +261,15 @@ class Chain:
 
     def _journal_rows(self) -> tuple[dict[str, Values], set[str]]:
         """Return (identity -> values of all readings, identities the sink has passed on), read by Python's SQLite."""
+        readings = """
+            SELECT d.name || ':' || r.epoch || ':' || r.seq, r.body, r.position
+            FROM reading r JOIN device d ON d.id = r.device
+        """
         with sqlite3.connect(f"file:{self.journal}?mode=ro", uri=True) as db:
-            rows = db.execute("SELECT device || ':' || epoch || ':' || seq, body, position FROM reading").fetchall()
+            rows = db.execute(readings).fetchall()
             cursor = db.execute("SELECT position FROM sink_cursor WHERE sink = 'city'").fetchone()
         passed = cursor[0] if cursor else 0
-        stored = {identity: json.loads(body) for identity, body, _ in rows}
+        stored = {identity: cbor2.loads(body) for identity, body, _ in rows}
         return stored, {identity for identity, _, position in rows if position <= passed}
 
 

@@ -32,7 +32,7 @@ class JournalConfig(BaseModel):
 
     path: Path
     commit_interval_ms: Annotated[int, Field(ge=0, le=2000)] = 200
-    disk_cap_mb: Annotated[int, Field(ge=16, le=100_000_000)] = retention.CAP_BYTES // 1_000_000
+    disk_cap_mb: Annotated[int, Field(ge=64, le=100_000_000)] = retention.CAP_BYTES // 1_000_000
     at_cap: Literal["keep-newest", "keep-oldest", "refuse"] = retention.REFUSE
     ttl_days: TtlDaysConfig = TtlDaysConfig()
 

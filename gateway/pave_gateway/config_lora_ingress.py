@@ -20,9 +20,8 @@ class SecretError(Exception):
 
 
 def _listen(text: str) -> str:
-    host, port = endpoint(text)
-    address = ipaddress.ip_address(host)
-    if address.is_unspecified or address.is_global or not 0 <= port <= 65535:
+    address = ipaddress.ip_address(endpoint(text)[0])
+    if address.is_unspecified or address.is_global:
         raise ValueError(
             "Semtech UDP has no authentication: name one address of this machine that only the forwarders reach, "
             'on loopback, a LAN or a VPN, such as "127.0.0.1:1700"'
@@ -36,7 +35,7 @@ def endpoint(text: str) -> tuple[str, int]:
     host = host.removeprefix("[").removesuffix("]")
     try:
         ipaddress.ip_address(host)
-        if not colon or not port.isdecimal():
+        if not colon or not port.isdecimal() or int(port) > 65535:
             raise ValueError
     except ValueError:
         raise ValueError('write an address and a port, such as "127.0.0.1:1700" or "[fd00::1]:1700"') from None

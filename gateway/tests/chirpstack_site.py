@@ -96,7 +96,7 @@ async def die_after(folder: Path, port: int, mode: str, kill_after: int) -> None
     """Run a gateway until it has killed itself."""
     disk = Disk(folder / "journal.sqlite", DEVICES)
     ingress = ingress_over(disk, settings(port))
-    settled = itertools.count(1)
+    loop, settled = asyncio.get_running_loop(), itertools.count(1)
     taken = ingress.subscriber._taken
 
     def honest(message: Any, settle: Any) -> None:
@@ -109,9 +109,9 @@ async def die_after(folder: Path, port: int, mode: str, kill_after: int) -> None
 
     def early(message: Any, settle: Any) -> None:
         settle()
-        if next(settled) == kill_after:
-            os.kill(os.getpid(), signal.SIGKILL)
-        taken(message, lambda: None)
+        if next(settled) == kill_after:  # PUBACKs have left by then, and the disk has nothing yet
+            loop.call_later(0.2, os.kill, os.getpid(), signal.SIGKILL)
+        loop.call_later(0.4, taken, message, lambda: None)
 
     ingress.subscriber._taken = {"honest": honest, "early": early}[mode]  # type: ignore[method-assign]
     assert isinstance(ingress.subscriber, MqttSubscriber)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ipaddress
 import json
 import os
 import signal
@@ -9,12 +10,17 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from chirpstack_site import APPLICATION, DEVICES, ChirpStackSide, ingress_over, settings
-from gateway_support import until
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from gateway_support import free_port, until
 from lora_ingress_support import Disk, Mosquitto
 
 from pave_gateway.core import limits
@@ -108,8 +114,7 @@ async def test_killed_between_commit_and_puback_it_gets_them_again_and_stores_th
             side.event(A)
             side.event(B)
         side.broker.flush()
-        for kill_after in (3, 17):
-            assert die(tmp_path, broker.port, "honest", kill_after) == -signal.SIGKILL
+        assert die(tmp_path, broker.port, "honest", 17) == -signal.SIGKILL
         async with gateway(tmp_path, broker.port) as (disk, ingress):
             await until(lambda: len(disk.stored) == 60 and ingress.subscriber.status.received >= 60 - 18)
             await until(lambda: not _unsettled(ingress))
@@ -129,6 +134,7 @@ async def test_the_kill_test_sees_a_gateway_that_acknowledges_before_the_commit(
             side.event(A)
         side.broker.flush()
         assert die(tmp_path, broker.port, "early", 12) == -signal.SIGKILL
+        side.event(A)
         async with gateway(tmp_path, broker.port) as (disk, ingress):
             await until(lambda: side.sent[-1] in disk.stored)
             await until(lambda: not _unsettled(ingress))
@@ -246,7 +252,6 @@ async def test_thousands_of_events_that_waited_are_stored_once_in_bounded_memory
                 most = max(most, _unsettled(ingress))
                 await asyncio.sleep(0.02)
                 assert time.monotonic() - begun_s < 60
-            print(f"{events} events in {time.monotonic() - begun_s:.1f} s, {most} under way")
             assert most <= limits.MQTT_UNSETTLED
             assert sorted(disk.stored) == sorted(side.sent) and len(set(disk.stored)) == len(disk.stored)
             assert len(side.commands) == 2 * len(DEVICES)  # a welcome, and one acknowledgement for all of them
@@ -325,3 +330,93 @@ def test_a_broker_off_this_machine_is_to_be_reached_with_tls() -> None:
     (finding,) = mqtt_doctor.transport(remote)
     assert finding.severity is Severity.WARNING and "without TLS" in finding.what
     assert "very secret" not in repr(remote) and json.dumps(finding.what)
+
+
+async def test_a_broker_that_comes_later_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "BACKOFF_FIRST_S", 0.05)
+    with broker_in(tmp_path) as (broker, side):
+        broker.stop()
+        async with gateway(tmp_path, broker.port) as (disk, ingress):
+            await until(lambda: "refused" in ingress.subscriber.status.error)
+            (finding,) = chirpstack_doctor.findings(ingress)
+            assert finding.severity is Severity.ERROR and "refused" in finding.what
+            broker.start()
+            await until(lambda: ingress.subscriber.status.connected and side.broker.client.is_connected(), 20)
+            side.hello(A)
+            side.event(A)
+            await until(lambda: disk.stored == side.sent)
+
+
+async def test_what_chirpstack_says_of_batteries_and_of_our_messages_is_heard(tmp_path: Path) -> None:
+    with broker_in(tmp_path) as (broker, side):
+        async with gateway(tmp_path, broker.port) as (_, ingress):
+            await until(lambda: ingress.subscriber.status.connected)
+            side.hello(A)
+            side.event(A)
+            await until(lambda: len(side.commands) == 2)
+            side.told(A, "status", margin=10, externalPowerSource=True)
+            side.told(A, "ack", queueItemId=side.commands[0]["id"], acknowledged=True)
+            side.event(A)
+            side.told(
+                A, "log", level="WARNING", code="EXPIRED", context={"queue_item_id": side.commands[1]["id"]},
+                description="the queue item has expired",
+            )  # fmt: skip
+            await until(lambda: len(side.commands) == 3)  # the acknowledgement that had waited
+            told = ingress.downlinks.counters
+            assert (told.sent, told.lost, ingress.counters.logged["EXPIRED"]) == (1, 1, 1)
+            assert (ingress.links.of(A).battery, ingress.links.of(A).downlink_snr_db) == (0, 10)
+
+
+async def test_a_message_that_our_own_code_fails_on_keeps_nothing_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with broker_in(tmp_path) as (broker, side):
+        async with gateway(tmp_path, broker.port) as (disk, ingress):
+            await until(lambda: ingress.subscriber.status.connected)
+            side.hello(A)
+            await until(lambda: ingress.uplinks.counters.frames == 1)
+            monkeypatch.setattr(ingress.uplinks, "told", _defect)
+            side.told(A, "status", margin=1)
+            side.event(A)
+            await until(lambda: disk.stored == side.sent and not _unsettled(ingress))
+            assert ingress.subscriber.status.failed == 1
+            assert any("made this gateway fail" in finding.what for finding in chirpstack_doctor.findings(ingress))
+
+
+def _defect(*arguments: object) -> None:
+    raise LookupError("a defect")
+
+
+async def test_a_broker_behind_tls_is_checked_by_its_certificate(tmp_path: Path) -> None:
+    authority, options = certificates(tmp_path)
+    with broker_in(tmp_path, f"listener {(tls_port := free_port())} 127.0.0.1\n{options}") as (_, side):
+        async with gateway(tmp_path, tls_port, tls=True, ca_file=authority) as (disk, ingress):
+            await until(lambda: ingress.subscriber.status.connected)
+            side.hello(A)
+            for _ in range(300):
+                side.event(A)
+            await until(lambda: disk.stored == side.sent)
+        stranger = settings(tls_port, tls=True)  # the system's authorities do not know this one
+        (finding,) = await chirpstack_doctor.probe(stranger, "+")
+        assert finding.severity is Severity.ERROR and "certificate" in finding.what.lower()
+        missing = settings(tls_port, tls=True, ca_file=tmp_path / "nowhere.pem")
+        (finding,) = await chirpstack_doctor.probe(missing, "+")
+        assert finding.severity is Severity.ERROR
+
+
+def certificates(folder: Path) -> tuple[Path, str]:
+    """Make an authority and a broker's certificate; return the authority's file and mosquitto's options."""
+    begin = datetime.now(UTC) - timedelta(days=1)
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("authority", "broker")]
+    for number, file in enumerate(("authority.pem", "broker.pem")):
+        builder = x509.CertificateBuilder(names[0], names[number], keys[number].public_key(), number + 1)
+        builder = builder.not_valid_before(begin).not_valid_after(begin + timedelta(days=2))
+        address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+        builder = builder.add_extension(x509.BasicConstraints(ca=not number, path_length=None), critical=True)
+        builder = builder.add_extension(address, critical=False)
+        certificate = builder.sign(keys[0], hashes.SHA256())
+        (folder / file).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    (folder / "broker.key").write_bytes(keys[1].private_bytes(pem, pkcs8, serialization.NoEncryption()))
+    return folder / "authority.pem", f"certfile {folder}/broker.pem\nkeyfile {folder}/broker.key\n"

@@ -115,7 +115,7 @@ def test_a_word_of_the_server_that_was_lost_blocks_nothing_for_long() -> None:
     for _ in range(2):
         assert len(queue.orders) == 1
         queue.heard()  # the device sends, and is sent what the server has
-    assert queue.queued[1:] == [ack(2).data]
+    assert queue.queued[1:] == [ack(2).data] and queue.downlinks.counters.presumed == 1
 
 
 @pytest.mark.parametrize("lost", [False, True])

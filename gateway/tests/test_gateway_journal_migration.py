@@ -3,8 +3,7 @@
 import json
 import os
 import random
-import subprocess
-import sys
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -131,31 +130,36 @@ def test_a_process_killed_at_any_point_of_the_migration_leaves_a_journal_that_th
     original = tmp_path / "original"
     original.mkdir()
     rows = version_1(original / "j.sqlite")
-    program = (
-        "import os, signal, sys; import apsw; from pathlib import Path\n"
-        "left = int(sys.argv[2])\n"
-        "def traced(cursor, sql, bindings):\n"
-        "    global left\n"
-        "    left -= 1\n"
-        "    if left == 0: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return True\n"
-        "apsw.connection_hooks.append(lambda db: setattr(db, 'exec_trace', traced))\n"
-        "from pave_gateway.store.journal import Journal\n"
-        "Journal(Path(sys.argv[1])).close()\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     kills = 0
     for statement in range(4, 60, 4):
         copy = tmp_path / f"copy{statement}"
         copy.mkdir()
         for name in original.iterdir():
             (copy / name.name).write_bytes(name.read_bytes())
-        command = [sys.executable, "-c", program, str(copy / "j.sqlite"), str(statement)]
-        ended = subprocess.run(command, env=environment, check=False).returncode
-        assert ended in (0, -9)
-        kills += ended == -9
+        kills += killed_at(copy / "j.sqlite", statement)
         check_nothing_is_lost(copy / "j.sqlite", rows)
     assert kills >= 7
+
+
+def killed_at(path: Path, statement: int) -> bool:
+    """Open the journal in a process that is killed at its nth statement; return whether it got that far."""
+    process = os.fork()
+    if process:
+        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
+    left = statement
+
+    def traced(*_: object) -> bool:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return True
+
+    apsw.connection_hooks.append(lambda db: setattr(db, "exec_trace", traced))
+    try:
+        Journal(path).close()
+    finally:
+        os._exit(0)
 
 
 class Piecemeal:

@@ -60,10 +60,10 @@ class Log:
         return outcomes
 
     def pass_days(self, days: float, *classes: str) -> None:
-        """Let time pass, an hour at a time, with readings of `classes` each day."""
-        for hour in range(round(days * 24)):
-            self.now_ms += HOUR_MS
-            if hour % 24 == 0:
+        """Let time pass, six hours at a time, with readings of `classes` each day."""
+        for quarter in range(round(days * 4)):
+            self.now_ms += 6 * HOUR_MS
+            if quarter % 4 == 0:
                 self.add(*classes)
             self.tend()
 
@@ -153,7 +153,7 @@ def test_a_clock_that_stood_back_for_a_while_does_not_make_readings_old(tmp_path
     log = Log(tmp_path / "j.sqlite")
     log.pass_days(5, *CLASSES)
     log.now_ms -= 3650 * DAY_MS
-    log.pass_days(0.2, *CLASSES)
+    log.pass_days(0.25, *CLASSES)
     log.now_ms += 3650 * DAY_MS
     log.pass_days(2, *CLASSES)
     assert len(log.kept()) == 4 * (5 + 1 + 2)
@@ -176,8 +176,8 @@ def test_what_the_bays_need_stays(tmp_path):
     log = Log(tmp_path / "j.sqlite")
     log.add(*CLASSES * 5)
     log.journal.write([[BaysMarkRow(8)]])
-    for _ in range(60 * 24):
-        log.now_ms += HOUR_MS
+    for _ in range(60 * 4):
+        log.now_ms += 6 * HOUR_MS
         log.tend()
     assert [item.position for item in log.reader.after(0, 99)] == list(range(9, 21))
 

@@ -1,4 +1,4 @@
-"""Messages as The Things Stack documents them (TheThingsIndustries/lorawan-stack-docs), white space taken out.
+"""Messages as The Things Stack documents them (TheThingsIndustries/lorawan-stack-docs), less white space and tokens.
 
 UP, JOIN: doc/content/integrations/data-formats. MQTT_UP, DOWN_ACK: other-integrations/mqtt. FAILED: data-formats.
 STORED: integrations/storage/retrieve.md, two lines. FORMATTED: what pkg/applicationserver/io/formatters/json_test.go of
@@ -15,8 +15,8 @@ UP = b"""{"end_device_ids":{"device_id":"dev1","application_ids":{"application_i
 "bandwidth":125000,"spreading_factor":7}},"coding_rate":"4/6","frequency":"868300000","timestamp":2463457000,
 "time":"2020-02-12T15:15:45.787Z"},"consumed_airtime":"0.056576s","received_at":"2020-02-12T15:15:45.789585559Z"}}"""
 
-JOIN = b"""{"end_device_ids":{"device_id":"dev1","application_ids":{"application_id":"app1"},"dev_eui":"0004A30B001C0530",
-"join_eui":"800000000000000C","dev_addr":"01497ECC"},"correlation_ids":["as:up:01E191YN5F2HMBQCBCVRF731VY"],
+JOIN = b"""{"end_device_ids":{"device_id":"dev1","application_ids":{"application_id":"app1"},
+"dev_eui":"0004A30B001C0530","join_eui":"800000000000000C","dev_addr":"01497ECC"},"correlation_ids":["as:up:01E191YN5F2HMBQCBCVRF731VY"],
 "received_at":"2020-02-17T07:49:09.935284891Z","join_accept":{"session_key_id":"AXBSH1Pk6Z0G166RlH16CQ==",
 "received_at":"2020-02-17T07:49:09.736532315Z","attributes":{"key1":"value1","key2":"value2"}}}"""
 

@@ -65,11 +65,11 @@ LORAWAN_AIRTIME_FLUSH_MS = 1_000  # between writes of time on air
 SEQS_REMEMBERED = 1024  # of a device's two newest epochs; whether an older reading is new is looked up in the log
 CHAIN_STEPS = 20_000  # of such a look-up, some 50 ms; a reading older than all these is taken for new
 ROWS_PER_INSERT = 64  # one statement, so the writer gives the interpreter away 1 time in 64
-SNAPSHOT_READINGS = 50_000  # between snapshots of the devices: what a start reads again, some 0.3 s
+SNAPSHOT_READINGS = 200_000  # between snapshots of the devices: what a start reads again, less than a second
 SNAPSHOT_DEVICES = 200  # written with one transaction while a snapshot is due
 RETENTION_PIECE = 1000  # readings looked at in one transaction that removes some
 VACUUM_PAGES = 64  # given back in one transaction
-WAL_PAGES = 1000  # of 1 KiB: then they are brought into the file
+WAL_PAGES = 4000  # of 1 KiB: then they are brought into the file
 WAL_PAGES_TOO_MANY = 65_536  # a reader that never ends keeps the write-ahead log growing
 TEND_S = 1.0  # between two looks at what the journal needs, and between two attempts on a failing disk
 CHECK_AFTER_S = 20.0  # a start goes first; then the whole file is looked at for damage
@@ -137,7 +137,7 @@ SEMTECH_STATS = 20  # status reports of one concentrator that are remembered, so
 SEMTECH_DEAF_MS = 7_200_000  # without a frame: devices send a heartbeat an hour
 
 # Devices behind another's network server
-EXTERNAL_WINDOW = 62  # frame counters of a session that are told apart; SQLite's integers have 63 bits
+EXTERNAL_WINDOW = 62  # frame counters of a session that are told apart
 EXTERNAL_REMEMBERED = 4  # sessions that are over, and joins, of one device
 EXTERNAL_ANSWER_MS = 900_000  # for so long an answer may wait at the other server; the device has asked again by then
 EXTERNAL_RETRY_FIRST_MS = 250  # after the disk did not take a frame

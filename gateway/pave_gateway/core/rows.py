@@ -42,7 +42,7 @@ class ReadingRow:
 
 @dataclass(frozen=True, slots=True)
 class StoredReading:
-    """A reading in the log, at its position (1, 2, 3, ...: no gaps, never reused)."""
+    """A reading in the log, at its position: 1, 2, 3, ..., never reused; a restored or salvaged log skips many."""
 
     position: int
     row: ReadingRow

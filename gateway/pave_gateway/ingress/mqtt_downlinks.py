@@ -66,12 +66,13 @@ class _Device:
 
 @dataclass(slots=True)
 class DownlinkCounters:
-    """Messages since the start: handed to the server, on their way from it, expired or lost there, not taken by us."""
+    """Messages since the start."""
 
-    queued: int = 0
-    sent: int = 0
-    lost: int = 0
-    refused: int = 0
+    queued: int = 0  # handed to the server
+    sent: int = 0  # on their way, as it says
+    presumed: int = 0  # it did not say, and the device has sent often enough since
+    lost: int = 0  # expired, or never sent, as it says
+    refused: int = 0  # too much waits for the device, or the server is out of reach
 
 
 class Downlinks:
@@ -149,8 +150,10 @@ class Downlinks:
 
     def _forget(self, device: str, known: _Device, now: Now) -> None:
         """Drop what cannot be waiting any more; then an acknowledgement that waited here has its turn."""
-        kept = [item for item in known.queued if item.uplinks > 0 and item.expires_ms > now.monotonic_ms]
-        self.counters.lost += len(known.queued) - len(kept)
+        valid = [item for item in known.queued if item.expires_ms > now.monotonic_ms]
+        kept = [item for item in valid if item.uplinks > 0]
+        self.counters.lost += len(known.queued) - len(valid)
+        self.counters.presumed += len(valid) - len(kept)
         known.queued = kept
         if known.next is not None and not any(item.is_acknowledgement for item in kept):
             message, known.next = known.next, None

@@ -16,6 +16,8 @@ from pave_gateway.ingress.mqtt_links import ExternalLinks
 from pave_gateway.ingress.mqtt_uplinks import Application, ExternalUplinks
 from pave_gateway.log import LimitedLog
 
+_CANCEL_S = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Behind:
@@ -77,9 +79,11 @@ class ExternalIngress(ABC):
     async def close(self) -> None:
         """Take nothing new. To be called before the committer is closed, which still settles what it has."""
         self._closed = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        running = set(self._tasks)
+        while running:  # before CPython 3.12 asyncio.wait_for, which aiomqtt is full of, could swallow a cancellation
+            for task in running:
+                task.cancel()
+            _, running = await asyncio.wait(running, timeout=_CANCEL_S)
         self.links.write()
 
     @abstractmethod

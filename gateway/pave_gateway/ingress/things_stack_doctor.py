@@ -51,7 +51,7 @@ def findings(ingress: ThingsStackIngress) -> list[Finding]:
     if ingress.uplinks.counters.foreign:
         found.append(
             warning(
-                f"The Things Stack: {ingress.uplinks.counters.foreign} uplinks were of devices that are not of this site",
+                f"The Things Stack: {ingress.uplinks.counters.foreign} uplinks of devices that are not of this site",
                 "add them to the site, or give it an application of its own",
             )
         )

@@ -23,6 +23,7 @@ from enum import Enum
 from typing import Any
 
 from pave_gateway.core import limits
+from pave_gateway.core.rows import ReadingRow, ReplayRow
 from pave_wire.limits import OSCORE_WINDOW
 
 CLASSES: tuple[str, ...] = (
@@ -73,6 +74,14 @@ class Device:
         if epoch == prior_epoch:
             return _find(highest, seen, seq)
         return Found.NEW if epoch > prior_epoch else Found.UNKNOWN
+
+    def is_next(self, row: ReadingRow, replay: ReplayRow) -> bool:
+        """Say whether `row` is the highest of its epoch and, with it, the window becomes the one of `replay`."""
+        if row.epoch != self.epoch or row.seq <= self.highest or replay.device != self.name:
+            return False
+        if row.counter is None or self.window is None:
+            return False
+        return accepted(self.window, row.counter) == (replay.highest, replay.seen)
 
     def add(self, epoch: int, seq: int, class_number: int, position: int, counter: int | None) -> None:
         """Take a reading that is in the log at `position`."""
@@ -126,9 +135,14 @@ class Devices:
             device = self._by_name[name] = Device(self._last_number, name, self.default_window)
             self.created.append(device)
             self._before[device] = ()
-        elif device not in self._before:
-            self._before[device] = _state(device)
+        else:
+            self.change(device)
         return device
+
+    def change(self, device: Device) -> None:
+        """Remember how `device` is: the open transaction is going to change it."""
+        if device not in self._before:
+            self._before[device] = _state(device)
 
     def commit(self) -> None:
         """Keep the changes of the transaction."""

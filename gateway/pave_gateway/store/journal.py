@@ -75,7 +75,7 @@ class Journal:
         Raises:
             JournalError: nothing of it was committed.
         """
-        return self._transaction(lambda: [self._write_group(group) for group in groups])
+        return self._transaction(lambda: [self._next_reading(group) or self._write_group(group) for group in groups])
 
     def tend(self, now_ms: int | None) -> bool:
         """Do a bounded part of what the file needs from time to time; return whether there is more.
@@ -199,24 +199,30 @@ class Journal:
         if self._db.in_transaction:  # SQLite has rolled back by itself after a full disk
             self._db.execute("ROLLBACK")
 
+    def _next_reading(self, group: Sequence[Row]) -> Committed | None:
+        """Take what nearly every group is, in half the time: a device's next reading, and the window it gives."""
+        if len(group) != 2 or self._retention.is_closing:
+            return None
+        reading, replay = group
+        if not isinstance(reading, ReadingRow) or not isinstance(replay, ReplayRow):
+            return None
+        stored = self._log.append_next(reading, replay)
+        return None if stored is None else Committed((stored,))
+
     def _write_group(self, group: Sequence[Row]) -> Outcome:
+        readings, windows, others = _sorted(group)
         try:
-            new = self._log.check([row for row in group if type(row) is ReadingRow])
+            new = self._log.check(readings)
         except Contradiction as error:
             return Conflicted(str(error))
         except ValueError as error:
             return CommitFailed(f"journal {self.path}: {error}")
-        refused = self._retention.refusal(row for row, _ in new)
-        if refused is not None:
-            return refused
-        others = [row for row in group if type(row) is not ReadingRow and type(row) is not ReplayRow]
-        refused = self._write_others(others) if others else None
+        refused = self._retention.refusal(new) or (self._write_others(others) if others else None)
         if refused is not None:
             return refused
         stored = self._log.append(new)
-        for row in group:
-            if type(row) is ReplayRow:
-                self._take_window(row)
+        for row in windows:
+            self._take_window(row)
         return Committed(stored)
 
     def _take_window(self, row: ReplayRow) -> None:
@@ -250,3 +256,18 @@ class Journal:
             if outdated is not None:
                 return Outdated(outdated)
         return None
+
+
+def _sorted(group: Sequence[Row]) -> tuple[list[ReadingRow], list[ReplayRow], list[Row]]:
+    """Return the rows of a group by who takes them."""
+    readings: list[ReadingRow] = []
+    windows: list[ReplayRow] = []
+    others: list[Row] = []
+    for row in group:
+        if isinstance(row, ReadingRow):
+            readings.append(row)
+        elif isinstance(row, ReplayRow):
+            windows.append(row)
+        else:
+            others.append(row)
+    return readings, windows, others

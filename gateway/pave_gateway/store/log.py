@@ -7,6 +7,7 @@ its device.
 
     LogWriter.check(rows)   new readings, or who contradicts what; writes nothing
     LogWriter.append(new)   positions, chains, windows; kept for `flush`
+    LogWriter.append_next   both at once, for a device's next reading: nearly every one is
     LogWriter.flush()       all of the transaction in as few statements as there can be
 """
 
@@ -17,7 +18,7 @@ from typing import Any
 import cbor2
 
 from pave_gateway.core import limits
-from pave_gateway.core.rows import ReadingRow, StoredReading, Value
+from pave_gateway.core.rows import ReadingRow, ReplayRow, StoredReading, Value
 from pave_gateway.store.devices import CLASS_NUMBERS, CLASSES, Device, Devices, Found
 
 SCHEMA = """
@@ -71,7 +72,6 @@ class LogWriter:
         self._devices = devices
         self._committed_position = position
         self._rows: list[tuple[Any, ...]] = []  # appended, not yet written
-        self._bodies: dict[tuple[str, int, int], bytes] = {}  # of the open transaction
 
     def check(self, rows: Sequence[ReadingRow]) -> list[New]:
         """Return those of `rows` that are not in the log, each once. Nothing is changed.
@@ -85,32 +85,42 @@ class LogWriter:
         for row in rows:
             if row.reading_class not in CLASS_NUMBERS:
                 raise ValueError(f"class {row.reading_class!r} of {row.identity}; use one of {', '.join(CLASSES)}")
-            key = (row.device, row.epoch, row.seq)
-            known = bodies.get(key)
+            known = self._known(row, bodies)
             if known is None:
-                known = self._known(row, key)
-            if known is None:
-                bodies[key] = body = cbor2.dumps(row.values)
+                body = cbor2.dumps(row.values)
                 new.append((row, body))
+                if len(rows) > 1:
+                    bodies[row.device, row.epoch, row.seq] = body
             elif known and not _same(cbor2.loads(known), row.values):
                 raise Contradiction(row.identity)
         return new
 
     def append(self, new: Sequence[New]) -> tuple[StoredReading, ...]:
         """Give positions to readings that `check` found to be new."""
-        stored: list[StoredReading] = []
-        for row, body in new:
-            device = self._devices.changing(row.device)
-            number = CLASS_NUMBERS[row.reading_class]
-            self.position += 1
-            self._rows.append((
-                self.position, device.id, row.epoch, row.seq, number, row.received_ms, row.received_ms - row.read_ms,
-                row.synchronized, row.counter, device.heads[number], body,
-            ))  # fmt: skip
-            self._bodies[row.device, row.epoch, row.seq] = body
-            device.add(row.epoch, row.seq, number, self.position, row.counter)
-            stored.append(StoredReading(self.position, row))
-        return tuple(stored)
+        return tuple(
+            self._append(self._devices.changing(row.device), CLASS_NUMBERS[row.reading_class], row, body)
+            for row, body in new
+        )
+
+    def append_next(self, row: ReadingRow, replay: ReplayRow) -> StoredReading | None:
+        """Append a reading above all others of its device, if it gives the window that came with it; None if not."""
+        device = self._devices.get(row.device)
+        number = CLASS_NUMBERS.get(row.reading_class)
+        if device is None or number is None or not device.is_next(row, replay):
+            return None
+        body = cbor2.dumps(row.values)
+        self._devices.change(device)
+        return self._append(device, number, row, body)
+
+    def _append(self, device: Device, number: int, row: ReadingRow, body: bytes) -> StoredReading:
+        self.position = position = self.position + 1
+        received_ms = row.received_ms
+        self._rows.append((
+            position, device.id, row.epoch, row.seq, number, received_ms, received_ms - row.read_ms, row.synchronized,
+            row.counter, device.heads[number], body,
+        ))  # fmt: skip
+        device.add(row.epoch, row.seq, number, position, row.counter)
+        return StoredReading(position, row)
 
     def flush(self) -> None:
         """Write what was appended."""
@@ -124,21 +134,25 @@ class LogWriter:
     def commit(self) -> None:
         """Hear that the transaction is durable."""
         self._committed_position = self.position
-        self._bodies.clear()
 
     def roll_back(self) -> None:
         """Hear that nothing of the transaction is."""
         self.position = self._committed_position
         self._rows = []
-        self._bodies.clear()
 
-    def _known(self, row: ReadingRow, key: tuple[str, int, int]) -> bytes | None:
-        """Return the body under the identity of `row`, None if it is new, b"" if retention took the body away."""
+    def _known(self, row: ReadingRow, bodies: dict[tuple[str, int, int], bytes]) -> bytes | None:
+        """Return the body under the identity of `row`, None if it is new, b"" if retention took the body away.
+
+        `bodies` are those of the group, which nobody has appended yet.
+        """
+        key = (row.device, row.epoch, row.seq)
+        if bodies and key in bodies:
+            return bodies[key]
         device = self._devices.get(row.device)
         found = Found.NEW if device is None else device.find(row.epoch, row.seq)
         if device is None or found is Found.NEW:
             return None
-        body = self._bodies.get(key) or self._look_up(device, row)
+        body = self._look_up(device, row)
         return b"" if body is None and found is Found.SEEN else body
 
     def _look_up(self, device: Device, row: ReadingRow) -> bytes | None:

@@ -23,12 +23,14 @@ NOTHING_DUE = float("inf")
 class Pacing:
     """Decides for one writer. Times are seconds of a monotonic clock.
 
-    `due_s` is when what waits is to be committed, which may be past; infinity if nothing waits.
+    `due_s` is when what waits is to be committed, which may be past; infinity if nothing waits. `has_enough` says that
+    more groups would change nothing: they need not be announced.
     """
 
     def __init__(self, interval_s: float, enough: int) -> None:
         """`interval_s`: what a group may wait for others; 0 commits everything at once."""
         self.due_s = NOTHING_DUE
+        self.has_enough = False
         self._interval_s = interval_s
         self._enough = enough
         self._waiting = 0  # patient groups apart
@@ -40,6 +42,7 @@ class Pacing:
     def arrived(self, now_s: float, urgent: bool = False, patient: bool = False) -> None:
         """Hear of a group that waits from `now_s`."""
         self._waiting += not patient
+        self.has_enough = self._waiting >= self._enough
         self._wait_s = self._wait(now_s, urgent, patient)
         self.due_s = min(self.due_s, now_s + self._wait_s)
         if not patient:
@@ -54,10 +57,11 @@ class Pacing:
             if self._vain == VAIN_WAITS:
                 self._vain, self._hasty = 0, HASTY_COMMITS
         self._waiting = 0
+        self.has_enough = False
         self.due_s = NOTHING_DUE
 
     def _wait(self, now_s: float, urgent: bool, patient: bool) -> float:
-        if urgent or self._hasty or self._waiting >= self._enough:
+        if urgent or self._hasty or self.has_enough:
             return 0.0
         long_s = LONG_INTERVALS * self._interval_s
         if patient:

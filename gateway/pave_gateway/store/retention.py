@@ -25,10 +25,10 @@ from typing import Any
 
 from pave_gateway.core import limits
 from pave_gateway.core.committer import CommitFailed
-from pave_gateway.core.rows import ReadingRow
 from pave_gateway.store import meta, state_tables, tables, usage
 from pave_gateway.store.devices import CLASS_NUMBERS, CLASSES
 from pave_gateway.store.health import Health
+from pave_gateway.store.log import New
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +74,8 @@ class Retention:
         self._db = db
         self._policy = policy
         self._health = health
-        self._admitted = len(CLASSES)  # classes below this number may enter
+        self.is_closing = False  # not every class may enter
+        self._admitted = len(CLASSES)  # classes below this number may
         self._swept = [meta.number(db, f"swept {name}") for name in CLASSES]  # nothing is left of the class up to here
         self._expired = self._expired_positions()
         self._marked_ms = meta.number(db, "marked_ms")
@@ -82,9 +83,9 @@ class Retention:
         self._piece: _Piece | None = None  # to go next
         health.lost = usage.losses(db)
 
-    def refusal(self, rows: Iterable[ReadingRow]) -> CommitFailed | None:
+    def refusal(self, new: Iterable[New]) -> CommitFailed | None:
         """Return why one of these new readings cannot enter, None if all can."""
-        if self._admitted < len(CLASSES) and any(CLASS_NUMBERS[row.reading_class] >= self._admitted for row in rows):
+        if self.is_closing and any(CLASS_NUMBERS[row.reading_class] >= self._admitted for row, _ in new):
             return CommitFailed(self._health.full, final=self._policy.at_cap == KEEP_OLDEST)
         return None
 
@@ -189,6 +190,7 @@ class Retention:
         text = self._losing_text() if self._losing else self._refusing_text(admitted) if admitted < len(CLASSES) else ""
         if text and text != self._health.full:
             _log.warning("%s", text)
+        self.is_closing = admitted < len(CLASSES)
         self._admitted, self._health.full = admitted, text
 
     def _losing_text(self) -> str:

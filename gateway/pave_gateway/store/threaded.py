@@ -74,9 +74,10 @@ class ThreadedCommitter:
             if len(self._queue) >= self._max_queued:
                 raise CommitterBusy(f"{len(self._queue)} groups are waiting for the disk; send again later")
             self._queue.append((rows, done))
-            self._pacing.arrived(self._monotonic(), urgent, isinstance(rows[-1], CursorRow))
-            if self._pacing.due_s < self._sleeps_until_s:
-                self._wake.notify()
+            if not self._pacing.has_enough:
+                self._pacing.arrived(self._monotonic(), urgent, isinstance(rows[-1], CursorRow))
+                if self._pacing.due_s < self._sleeps_until_s:
+                    self._wake.notify()
 
     def trouble(self) -> list[str]:
         """Return what is wrong with the disk or the journal, for the operator; nothing if all is well."""
