@@ -14,7 +14,6 @@ from gateway_support import binary, free_port, stop_process, wait_for_port
 from lorawan_support import JOIN_EUI, START_MS, Device, Store
 
 from pave_gateway.core.commands import Commands
-from pave_gateway.core.external_frames import ExternalRow
 from pave_gateway.core.ingest import Ingest
 from pave_gateway.core.instant import Now
 from pave_gateway.core.keys import KeyTable, LoraKeys, Secrets
@@ -29,7 +28,6 @@ from pave_gateway.core.shadow_resources import Resources
 from pave_gateway.ingress.mqtt_ingress import Behind
 from pave_gateway.ingress.semtech_udp_server import SemtechUdpServer
 from pave_gateway.log import LimitedLog
-from pave_gateway.store import external_tables, tables
 from pave_gateway.store.external_tables import read_external
 from pave_gateway.store.journal import Journal, JournalReader
 from pave_gateway.store.lorawan_tables import read_lorawan
@@ -94,18 +92,10 @@ class UdpSite:
         self.udp.transmit(downlink)
 
 
-def with_external_tables() -> None:
-    """See to it that journals have the tables of devices behind another's network server."""
-    if ExternalRow not in tables.writers():
-        families = (*tables.FAMILIES, tables.Tables(external_tables.SCHEMA, external_tables.WRITERS))
-        tables.schema.__defaults__ = tables.writers.__defaults__ = (families,)
-
-
 class Disk:
     """A journal on disk with the production committer, and the core over it."""
 
     def __init__(self, path: Path, devices: list[str]) -> None:
-        with_external_tables()
         self.committer = ThreadedCommitter(Journal(path))
         self.reader = JournalReader(path)
         self.core = Core(devices, self.committer)

@@ -18,6 +18,7 @@ from typing import Any
 from pave_gateway.store import (
     clock_tables,
     dead_letter_tables,
+    external_tables,
     lorawan_tables,
     registry_tables,
     shadow_tables,
@@ -47,6 +48,7 @@ class Tables:
 FAMILIES: tuple[Tables, ...] = (
     Tables(state_tables.SCHEMA, state_tables.WRITERS),
     Tables(dead_letter_tables.SCHEMA, dead_letter_tables.WRITERS),
+    Tables(external_tables.SCHEMA, external_tables.WRITERS),
     Tables(clock_tables.SCHEMA, clock_tables.WRITERS, clock_tables.bays_position, clock_tables.forget_clock_changes),
     Tables(lorawan_tables.SCHEMA, lorawan_tables.WRITERS),
     Tables(registry_tables.SCHEMA, registry_tables.WRITERS),
