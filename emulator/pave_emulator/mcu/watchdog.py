@@ -15,7 +15,6 @@ from pave_emulator.clock import Clock, Timer
 from pave_emulator.vm.channel import Handler
 from pave_emulator.vm.shims import _emu_ops as ops
 
-
 STALL_S = 0.5
 
 
