@@ -65,6 +65,42 @@ def outside_seeds() -> list[bytes]:
     ]
 
 
+class _Believing:
+    """The memory of a device that is told to believe a new gateway."""
+
+    def context(self, peer_id: bytes, sequence: int, window: tuple[int, int]) -> Any:
+        from pave_wire.oscore_context import Context
+
+        return Context(SECRET, b"", b"c", peer_id, sequence, window)
+
+    def keep_peer(self, peer_id: bytes, window: tuple[int, int]) -> None:
+        raise AssertionError(f"{peer_id!r} is believed")
+
+    def reserve(self, limit: int) -> None:
+        pass
+
+    def used(self, sequence: int) -> None:
+        pass
+
+
+def named_is_not_believed(data: bytes) -> None:
+    """Nobody becomes a device's gateway by a response that nobody sealed. `data`: length of the option, it, payload."""
+    from pave_wire import coap
+    from pave_wire.coap_oscore import OscoreSecurity
+
+    security = OscoreSecurity(_contexts()[0], _Believing())
+    _, binding = security.seal_request(coap.Message(coap.CON, coap.GET, 1, b"\1"), None)
+    end = 1 + (data[0] if data else 0)
+    message = coap.Message(coap.ACK, coap.CHANGED, 1, b"\1", [(coap.OSCORE, data[1:end])], data[end:])
+    security.open_response(binding, message)
+    raise AssertionError("a response nobody sealed")
+
+
+def named_seeds() -> list[bytes]:
+    """Another gateway, the one there is, and the device itself."""
+    return [b"\x09\x09\1another" + bytes(12), b"\x03\x09\1s" + bytes(12), b"\x03\x09\1c" + bytes(12)]
+
+
 def inside_request_is_read(data: bytes) -> None:
     """`data` sealed as the plaintext of a request; what opens is sealed and opened to the same once more."""
     from pave_wire import coap, oscore, oscore_options

@@ -11,7 +11,7 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fuzz import control, formats, helpers, messages, radio, sealed, signatures
+from fuzz import control, formats, helpers, messages, radio, sealed, settings, signatures
 
 MAX_BYTES = 1400  # a little over the longest datagram
 
@@ -42,6 +42,9 @@ TARGETS = [
     Target("event-ack", "pave_wire.event", formats.acknowledgement_is_judged, formats.acknowledgement_seeds, 20),
     Target("hello", "pave_wire.hello", formats.hello_survives, formats.hello_seeds, 200),
     Target("welcome", "pave_wire.hello", formats.welcome_survives, formats.welcome_seeds, 64),
+    Target("shadow", "pave_wire.shadow", settings.shadow_survives, settings.shadow_seeds, 1100),
+    Target("command", "pave_wire.command", settings.command_survives, settings.command_seeds, 64),
+    Target("command-result", "pave_wire.command", settings.result_survives, settings.result_seeds, 128),
     Target("coap", "pave_wire.coap", messages.coap_survives, messages.coap_seeds),
     Target("coap-client", "pave_wire.coap_client", messages.client_stays_bounded, messages.client_seeds),
     Target("coap-message", "pave_wire.coap_message", messages.layer_stays_bounded, messages.layer_seeds),
@@ -49,6 +52,7 @@ TARGETS = [
     Target("link-format", "pave_wire.link_format", messages.links_survive, messages.link_seeds),
     Target("oscore-option", "pave_wire.oscore_options", sealed.option_survives, sealed.option_seeds, 32),
     Target("oscore-outside", "pave_wire.oscore", sealed.outside_is_refused, sealed.outside_seeds),
+    Target("oscore-named", "pave_wire.coap_oscore", sealed.named_is_not_believed, sealed.named_seeds, 300),
     Target("oscore-request", "pave_wire.oscore", sealed.inside_request_is_read, sealed.inside_seeds, 300),
     Target("oscore-response", "pave_wire.oscore", sealed.inside_response_is_read, sealed.inside_seeds, 300),
     Target("lorawan-raw", "pave_wire.lorawan_join", radio.raw_frame_is_refused, radio.frame_seeds, 260),

@@ -10,33 +10,59 @@ from pave_emulator.fleet import DeviceSpec
 from pave_gateway.config import Config
 from pave_gateway.core.places import KIOSK, Place
 from pave_tools import firmware
-from pave_tools.board import board_path, load_board
+from pave_tools.board import Board, board_path, load_board
+from pave_tools.device_keys import OSCORE_NAMESPACE, Provisioner
 from pave_tools.image import DeviceSettings, build_flash_image, first_epoch, mac_of
 from pave_tools.nvs_image import NvsValues
+from pave_tools.provisioning import Flashed
 
 WIFI_SSID = "pave-bercy"
 WIFI_KEY = "emulated-air-only"
 MICROPYTHON = app_image.stand_in("emulated")  # the VM is MicroPython; the bootloader wants an app all the same
+VERSION = "emulated"
 BOARDS = {"presence": "pave-presence-v1", "kiosk": "pave-kiosk-v1"}
 
 
-def build(config: Config, gateway: tuple[str, int], flash_dir: Path, heartbeat_s: int) -> list[DeviceSpec]:
+def build(
+    config: Config,
+    gateway: tuple[str, int],
+    flash_dir: Path,
+    heartbeat_s: int,
+    provisioner: Provisioner | None = None,
+    flashed_s: float | None = None,
+) -> list[DeviceSpec]:
     """Compile the firmware, write one image per device to `flash_dir`, and return what the emulator is to run.
 
-    `gateway` is the (host, port) the devices report to, `heartbeat_s` how often a quiet sensor does.
+    Args:
+        config: The site.
+        gateway: (host, port) the devices report to.
+        flash_dir: Where images go.
+        heartbeat_s: How often a quiet sensor reports.
+        provisioner: Makes each device's keys and its record, in the order of the site file. None: plain CoAP.
+        flashed_s: Unix time of the flashing; None is now.
     """
     boards = {role: load_board(board_path(name)) for role, name in BOARDS.items()}
     files = {role: firmware.build(role) for role in BOARDS}
-    nvs: NvsValues = {"pave": {"epoch": first_epoch(time.time())}}
+    epoch = first_epoch(time.time() if flashed_s is None else flashed_s)
     specs: list[DeviceSpec] = []
     for place in config.places():
         role = "kiosk" if place.kind == KIOSK else "presence"
-        settings = DeviceSettings(place.device, role, gateway[0], gateway[1], WIFI_SSID, WIFI_KEY)
+        settings = DeviceSettings(
+            place.device, role, gateway[0], gateway[1], WIFI_SSID, WIFI_KEY, insecure=provisioner is None
+        )
         image = flash_dir / f"{place.id}.bin"
         content = {**settings.config(boards[role]), "heartbeat_s": heartbeat_s}
+        nvs = _nvs(place.device, role, boards[role], epoch, provisioner)
         build_flash_image(boards[role], files[role], content, nvs, image, MICROPYTHON)
         specs.append(_spec(place, BOARDS[role], image))
     return specs
+
+
+def _nvs(device: str, role: str, board: Board, epoch: int, provisioner: Provisioner | None) -> NvsValues:
+    values: NvsValues = {"pave": {"epoch": epoch}}
+    if provisioner is None:
+        return values
+    return {**values, OSCORE_NAMESPACE: provisioner.provision(Flashed(device, role, board.name, VERSION, epoch))}
 
 
 def _spec(place: Place, board: str, image: Path) -> DeviceSpec:

@@ -24,11 +24,12 @@ class CoapLink:
 
     Args:
         watching: a `coap_observe.Watching`; who does not observe needs none.
+        security: a `coap_oscore.OscoreSecurity`, which outlives the link, or None for plain CoAP.
     """
 
-    def __init__(self, host, port, max_retransmit=MAX_RETRANSMIT, watching=None):
+    def __init__(self, host, port, max_retransmit=MAX_RETRANSMIT, watching=None, security=None):
         self._address = socket.getaddrinfo(host, port)[0][-1]
-        self._client = coap_client.Client(random_below, max_retransmit, watching=watching)
+        self._client = coap_client.Client(random_below, max_retransmit, security, watching=watching)
         self._socket = _open()
         self._told = None
 
@@ -37,6 +38,7 @@ class CoapLink:
 
         Raises:
             LinkError: no answer after all retransmissions, refused with a reset, or no network.
+            OSError: what `security` had to store, it could not.
         """
         token = None
         try:

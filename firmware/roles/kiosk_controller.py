@@ -28,6 +28,7 @@ from pave_wire.coap_exchange import Failed, Notification
 from pave_wire.coap_observe import Watching
 from pave_wire.errors import WireError
 from roles import rtc_state
+from roles.oscore_keys import Keys
 from roles.persistent import Persistent
 
 _RETRANSMITS = 2  # a gateway that has come back is found by a new attempt sooner than by the fourth retransmission
@@ -53,6 +54,7 @@ class KioskController:
         self._availability = kiosk.Availability()
         self._reports = kiosk.Reports()
         self._persistent = Persistent()
+        self._keys = None  # until there is somebody to talk to
         self._outbox = Outbox(settings["device"], self._persistent.next_epoch())
         self._news = asyncio.Event()  # for the drawing task
         self._went_on_ms = now_ms()  # the asking task
@@ -131,8 +133,10 @@ class KioskController:
         wlan = self._settings["wifi"]
         gateway = self._settings["gateway"]
         self._goes_on()
+        if self._keys is None:
+            self._keys = Keys(self._settings)
         await wifi.connect(wlan["ssid"], wlan["key"])
-        link = CoapLink(gateway["host"], gateway["port"], _RETRANSMITS, Watching(random_below))
+        link = CoapLink(gateway["host"], gateway["port"], _RETRANSMITS, Watching(random_below), self._keys.security)
         try:
             self._lost = None
             self._register_ms = self._heard_ms = now_ms()

@@ -23,7 +23,7 @@ class Persistent:
         The technician's tool wrote the first one, the date of flashing in seconds, so a device that is flashed anew
         does not come back to epochs it has used.
         """
-        epoch = _found(self._nvs.get_i32, "epoch")
+        epoch = found(self._nvs.get_i32, "epoch")
         epoch = 1 if epoch is None else epoch + 1
         self._nvs.set_i32("epoch", epoch)
         self._nvs.commit()
@@ -32,7 +32,7 @@ class Persistent:
     def baseline(self):
         """Return the field of the empty bay (x, y, z) in counts, or None before commissioning."""
         raw = bytearray(6)
-        return None if _found(self._nvs.get_blob, "baseline", raw) is None else struct.unpack("<3h", raw)
+        return None if found(self._nvs.get_blob, "baseline", raw) is None else struct.unpack("<3h", raw)
 
     def keep_baseline(self, field):
         """Keep the field of the empty bay for the next power-on."""
@@ -40,7 +40,12 @@ class Persistent:
         self._nvs.commit()
 
 
-def _found(get, *args):
+def found(get, *args):
+    """Return `get(*args)` of an NVS namespace, None where there is no such key.
+
+    Raises:
+        OSError: anything else.
+    """
     try:
         return get(*args)
     except OSError as error:

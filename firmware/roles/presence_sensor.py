@@ -21,6 +21,7 @@ from net.clock import now_ms
 from net.coap_link import CoapLink
 from pave_wire import model
 from roles import rtc_state
+from roles.oscore_keys import Keys
 from roles.persistent import Persistent
 
 _HEARTBEAT_S = 3600
@@ -46,6 +47,7 @@ class PresenceSensor:
         i2c = machine.I2C(0, sda=machine.Pin(board.I2C_SDA), scl=machine.Pin(board.I2C_SCL), freq=board.I2C0_HZ)
         self._magnetometer = LIS2MDL(i2c, board.MAGNETOMETER_ADDRESS)
         self._persistent = Persistent()
+        self._keys = None  # until there is something to say
         self._restore(rtc_state.load())
         # Only a wake-up by the interrupt leaves the chip as it was armed; else look first whether it still is.
         self._armed = machine.wake_reason() == machine.EXT0_WAKE and not self._first_report
@@ -188,8 +190,10 @@ class PresenceSensor:
         wlan = self._settings["wifi"]
         gateway = self._settings["gateway"]
         try:
+            if self._keys is None:
+                self._keys = Keys(self._settings)
             await wifi.connect(wlan["ssid"], wlan["key"])
-            link = CoapLink(gateway["host"], gateway["port"], _REPORT_RETRANSMITS)
+            link = CoapLink(gateway["host"], gateway["port"], _REPORT_RETRANSMITS, security=self._keys.security)
             try:
                 await report.deliver(self._outbox, self._settings["device"], link, self._persistent, self._save)
                 self._failed_attempts = 0

@@ -162,6 +162,16 @@ def test_the_client_registers_again_when_max_age_is_over():
     assert payloads(made) == [b"first", b"after the restart", b"and on"]
 
 
+def test_a_max_age_of_zero_is_no_max_age_of_sixty_seconds():
+    for options, over_ms in (([(coap.MAX_AGE, b"")], 5000), ([(coap.MAX_AGE, b"\0")], 5000), ([], 65_000)):
+        made = pair()
+        observe(made, options=options)
+        made.wait(over_ms - 1)
+        assert made.asked == [], options
+        made.wait(1)
+        assert len(made.asked) == 1, options
+
+
 def test_an_observation_whose_server_is_gone_fails_at_its_renewal():
     made = pair()
     token = observe(made)

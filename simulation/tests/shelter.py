@@ -65,6 +65,22 @@ def pictures() -> dict[bytes, Shown]:
     return found | {bytes(1024): DARK}
 
 
+_seen: dict[bytes, Shown] = {}  # by the display's memory
+
+
+def shown_by(device: Device) -> Shown:
+    """What is on the screen of a kiosk now."""
+    chip = device.chip("display")
+    assert isinstance(chip, Ssd1306)
+    memory = bytes([chip.on]) + b"".join(chip.gddram)
+    if memory not in _seen:
+        frame = chip.frame()
+        pages = (frame[top : top + 8] for top in range(0, 64, 8))
+        columns = (column for page in pages for column in zip(*page, strict=True))
+        _seen[memory] = pictures()[bytes(sum(dot << row for row, dot in enumerate(dots)) for dots in columns)]
+    return _seen[memory]
+
+
 class Shelter:
     """The kiosk, its air and its gateway. Times are of the virtual clock, s."""
 
@@ -80,7 +96,6 @@ class Shelter:
         self._places = [*BAY_PLACES, *([KIOSK_PLACE] if known else [])]
         self._free: set[int] = set()
         self._readings = 0
-        self._seen: dict[bytes, Shown] = {}  # by the display's memory
         self._gateways = 0
         self.gateway: VirtualGateway | None = None
 
@@ -121,15 +136,7 @@ class Shelter:
 
     def shown(self) -> Shown:
         """What is on the screen now."""
-        chip = self.device.chip("display")
-        assert isinstance(chip, Ssd1306)
-        memory = bytes([chip.on]) + b"".join(chip.gddram)
-        if memory not in self._seen:
-            frame = chip.frame()
-            pages = (frame[top : top + 8] for top in range(0, 64, 8))
-            columns = (column for page in pages for column in zip(*page, strict=True))
-            self._seen[memory] = pictures()[bytes(sum(dot << row for row, dot in enumerate(dots)) for dots in columns)]
-        return self._seen[memory]
+        return shown_by(self.device)
 
     async def until(self, shown: Shown, within_s: float) -> float:
         """Return after how long the screen shows this."""
@@ -170,7 +177,7 @@ def play(
     for path, source in (replaced or {}).items():
         del files[f"/a/{path}.mpy"]
         files[f"/a/{path}.py"] = source.encode()
-    settings = DeviceSettings(DEVICE, "kiosk", *COAP, SSID, KEY).config(board)
+    settings = DeviceSettings(DEVICE, "kiosk", *COAP, SSID, KEY, insecure=True).config(board)
     build_flash_image(board, files, settings, {"pave": {"epoch": 1000}}, work_dir / "kiosk.bin", MICROPYTHON)
 
     async def run() -> None:

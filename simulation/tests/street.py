@@ -95,9 +95,8 @@ class Street:
 
     def _sensor(self) -> DeviceSpec:
         board = load_board(board_path("pave-presence-v1"))
-        settings = DeviceSettings(DEVICE, "presence", "127.0.0.1", self.gateway.port, "net", "eight chars").config(
-            board
-        )
+        where = ("127.0.0.1", self.gateway.port, "net", "eight chars")
+        settings = DeviceSettings(DEVICE, "presence", *where, insecure=True).config(board)
         image = self._work_dir / "flash.bin"
         content = {**settings, "heartbeat_s": self._heartbeat_s}
         build_flash_image(board, firmware.build("presence"), content, {"pave": {"epoch": 1000}}, image, MICROPYTHON)

@@ -1,17 +1,22 @@
 """The command line behind `tools/flash.py`."""
 
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pave_tools.board import Board, board_path, load_board
+from pave_tools.device_keys import OSCORE_NAMESPACE, Provisioner
 from pave_tools.errors import ToolError
 from pave_tools.firmware import build as build_firmware
 from pave_tools.image import DeviceSettings, build_flash_image, first_epoch
 from pave_tools.manifest import SLOT, load_role
 from pave_tools.nvs_image import NvsValues
+from pave_tools.provisioning import Flashed, read_reader, technician_key
+
+_TECHNICIAN_KEY = Path(typer.get_app_dir("pave")) / "technician.key"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -30,15 +35,25 @@ def build(
     wifi_ssid: Annotated[str, typer.Option(help="Wi-Fi network")],
     wifi_key: Annotated[str, typer.Option(envvar="PAVE_WIFI_KEY", help="better given in the environment")],
     output: Annotated[Path, typer.Option("--output", "-o", help="the image to write")] = Path("flash.bin"),
+    gateway_file: Annotated[Path | None, typer.Option(help="the gateway's public file: makes keys for it")] = None,
+    technician: Annotated[Path, typer.Option(help="your key, made if there is none")] = _TECHNICIAN_KEY,
+    records: Annotated[Path, typer.Option(help="folder for the record that the gateway imports")] = Path("records"),
+    insecure: Annotated[bool, typer.Option("--insecure", help="no keys, plain CoAP: laboratories only")] = False,
 ) -> None:
-    """Build the flash image of one device."""
+    """Build the flash image of one device. An image with keys is flashed once, and then deleted."""
     try:
         host, port = split_address(gateway)
         target = load_board(board_path(board))
         check_board(role, target)
-        settings = DeviceSettings(device, role, host, port, wifi_ssid, wifi_key)
+        settings = DeviceSettings(device, role, host, port, wifi_ssid, wifi_key, insecure)
         files = build_firmware(role)
-        nvs: NvsValues = {"pave": {"epoch": first_epoch(time.time())}}
+        flashed = Flashed(device, role, target.name, version("pave"), first_epoch(time.time()))
+        nvs: NvsValues = {"pave": {"epoch": flashed.epoch}}
+        if gateway_file is not None:
+            provisioner = Provisioner(technician_key(technician), [read_reader(gateway_file)], records)
+            nvs = {**nvs, OSCORE_NAMESPACE: provisioner.provision(flashed)}
+        elif not insecure:
+            raise ToolError("a device needs keys: name the gateway's public file with --gateway-file, or --insecure")
         build_flash_image(target, files, settings.config(target), nvs, output)
     except ToolError as error:
         typer.echo(f"flash: {error}", err=True)

@@ -35,6 +35,7 @@ class DeviceSettings:
     gateway_port: int
     wifi_ssid: str
     wifi_key: str
+    insecure: bool = False  # speak plain CoAP where there are no keys in NVS: laboratories only
 
     def __post_init__(self) -> None:
         if not re.fullmatch("[0-9a-f]{6}fffe[0-9a-f]{6}", self.device):
@@ -48,12 +49,13 @@ class DeviceSettings:
 
     def config(self, board: Board) -> dict[str, Any]:
         """Return the settings in the form the firmware reads."""
+        insecure = {"insecure": True} if self.insecure else {}
         return {
             "device": self.device,
             "role": self.role,
             "board": board.module,
             "wifi": {"ssid": self.wifi_ssid, "key": self.wifi_key},
-            "gateway": {"host": self.gateway_host, "port": self.gateway_port},
+            "gateway": {"host": self.gateway_host, "port": self.gateway_port, **insecure},
         }
 
 

@@ -1,11 +1,13 @@
 """The technician's command line, as a process."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from pave_tools.image import first_epoch
 from pave_tools.tree import REPOSITORY
@@ -19,11 +21,11 @@ OPTIONS = {
 }
 
 
-def flash(output: Path, **changes: str) -> subprocess.CompletedProcess[str]:
+def flash(output: Path, *flags: str, **changes: str) -> subprocess.CompletedProcess[str]:
     """Run `tools/flash.py build`; `changes` replaces option values (`role="..."`)."""
     options = OPTIONS | {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
     arguments = [text for pair in options.items() for text in pair]
-    command = [sys.executable, "tools/flash.py", "build", *arguments, "-o", str(output)]
+    command = [sys.executable, "tools/flash.py", "build", *arguments, *flags, "-o", str(output)]
     environment = os.environ | {"PAVE_WIFI_KEY": "long enough"}
     return subprocess.run(
         command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=30, check=False
@@ -31,10 +33,22 @@ def flash(output: Path, **changes: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_build_writes_an_image_and_says_what_it_is(tmp_path: Path) -> None:
-    done = flash(tmp_path / "flash.bin")
+    done = flash(tmp_path / "flash.bin", "--insecure")
     assert done.returncode == 0, done.stderr
     assert "presence 24a160fffe000101 on pave-presence-v1" in done.stdout
     assert (tmp_path / "flash.bin").stat().st_size == 8 * 2**20
+
+
+def test_an_image_with_keys_leaves_a_record_and_says_nothing_of_them(tmp_path: Path) -> None:
+    public = X25519PrivateKey.generate().public_key().public_bytes_raw().hex()
+    content = {"pave_gateway": 1, "site": "lab", "gateway_id": "01" * 7, "public_key": public}
+    (tmp_path / "lab.json").write_text(json.dumps(content))
+    paths = {"gateway_file": "lab.json", "technician": "my.key", "records": "records"}
+    done = flash(tmp_path / "flash.bin", **{name: str(tmp_path / path) for name, path in paths.items()})
+    assert done.returncode == 0, done.stderr
+    (record,) = (tmp_path / "records").iterdir()
+    assert json.loads(record.read_text())["device"] == OPTIONS["--device"]
+    assert b"reserved" in (tmp_path / "flash.bin").read_bytes() and len(done.stdout.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -46,6 +60,8 @@ def test_build_writes_an_image_and_says_what_it_is(tmp_path: Path) -> None:
         ({"device": "1234"}, "16 lower-case hex digits"),
         ({"role": "kiosk"}, "no pins for board 'pave-presence-v1'"),
         ({"wifi_key": "short"}, "WPA wants 8 to 63"),
+        ({}, "--gateway-file, or --insecure"),
+        ({"gateway_file": "missing.json"}, "ask the operator"),
     ],
 )
 def test_a_mistake_gives_one_line_and_exit_status_1(tmp_path: Path, change: dict[str, str], message: str) -> None:

@@ -38,7 +38,7 @@ FRESH_MS = 128_000  # RFC 7641, 3.4
 DAY_MS = 86_400_000
 RETRY_MS = 2_000  # until what could not be sent is tried once more
 _HALF = 1 << 23
-_MAX_AGE_S = b"\x3c"  # RFC 7252, 5.10.5: 60 s when the option is absent
+_MAX_AGE_S = 60  # RFC 7252, 5.10.5: when the option is absent
 
 
 class Watch:
@@ -75,7 +75,8 @@ class Watching:
         watch.number = number
         watch.at_ms = now_ms
         watch.registered = True
-        max_age_s = coap.uint_value(message.option(coap.MAX_AGE) or _MAX_AGE_S)
+        max_age = message.option(coap.MAX_AGE)
+        max_age_s = _MAX_AGE_S if max_age is None else coap.uint_value(max_age)  # b"" is 0
         client.timers.set(exchange, now_ms + max_age_s * 1000 + 5000 + self._random_below(10_000))
         return True
 
