@@ -108,7 +108,7 @@ def fail_once(journal: Journal, group: list[ReadingRow]) -> None:
     except JournalError:
         assert journal._log.position == before
     journal._db.set_commit_hook(None)
-    journal._is_stale = False  # the memory alone has to be right
+    journal.is_stale = False  # the memory alone has to be right
 
 
 def test_a_repetition_is_known_after_a_restart_without_reading_the_whole_log(path, monkeypatch):
@@ -311,6 +311,15 @@ def test_positions_are_not_given_again_in_a_new_era(path):
     journal.close()
     journal = Journal(path)
     assert journal.write([[row(seq=3)]])[0].stored[0].position == 40 + 2**32 + 1
+
+
+def test_the_write_ahead_log_does_not_grow_with_the_journal(path, monkeypatch):
+    monkeypatch.setattr(limits, "WAL_PAGES", 50)
+    journal = Journal(path)
+    for seq in range(1200):
+        journal.write([[row(seq=seq)]])
+        journal.tend(None)
+    assert Path(f"{path}-wal").stat().st_size < 80 * 1048
 
 
 # Readers

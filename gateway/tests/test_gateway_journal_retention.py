@@ -306,6 +306,19 @@ def test_a_lower_cap_shrinks_the_file(tmp_path):
     assert log.journal._db.execute("PRAGMA integrity_check").get == "ok"
 
 
+def test_a_file_that_cannot_give_pages_back_uses_them_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("pave_gateway.store.files._INCREMENTAL", 0)
+    log = capped(tmp_path, REFUSE, sinks=("city",))
+    log.deliver("city", 10**9)
+    fill(log, 40)
+    log.journal.close()
+    size = log.path.stat().st_size
+    log.journal = log.opened(cap_bytes=75_000)
+    log.tend()
+    fill(log, 20)
+    assert log.path.stat().st_size <= size
+
+
 def test_a_piece_is_bounded(tmp_path):
     log = capped(tmp_path, REFUSE)
     log.add(*CLASSES * 750)

@@ -58,13 +58,13 @@ def every_sync(
 def under_load(folder: Path, seed: int, kills: int, readings: int = 0, eager: bool = False) -> Result:
     """Kill a writer at random moments, `kills` times and until `readings` were acknowledged.
 
-    An `eager` writer answers before it commits.
+    An `eager` writer answers before it commits: the first promise that it breaks is the end.
     """
     result = Result()
     source = random.Random(seed)
     promises = Promises()
     for life in itertools.count():
-        if life >= kills and result.acknowledged >= readings:
+        if (life >= kills and result.acknowledged >= readings) or (eager and result.broken):
             return result
         if life % _KILLS_PER_FILE == 0:
             shutil.rmtree(folder, ignore_errors=True)

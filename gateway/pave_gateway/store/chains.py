@@ -1,17 +1,16 @@
 """The readings of one device, along its chains: each names the one before it, of the same device and class.
 
-A reader has to know where the chains end. It takes that from the device table and follows the log from there, once;
-later calls only look at what the log has gained.
+Where the chains end the device table says, as of a position; the readings behind that are looked through.
 """
 
 from typing import Any
 
 from pave_gateway.core.rows import StoredReading
-from pave_gateway.store import log, meta
+from pave_gateway.store import log
 from pave_gateway.store.devices import CLASSES
 
-_HEADS = f"SELECT id, {', '.join(CLASSES)} FROM device"
-_TAIL = "SELECT position, device, class FROM reading WHERE position > ?1 ORDER BY position"
+_DEVICE = f"SELECT id, position, {', '.join(CLASSES)} FROM device WHERE name = ?1"
+_BEHIND = "SELECT class, max(position) FROM reading WHERE position > ?1 AND device = ?2 GROUP BY class"
 _NEWEST = f"""
 WITH RECURSIVE chain (position, previous) AS (
     SELECT position, previous FROM reading WHERE position IN (?1, ?2, ?3, ?4)
@@ -25,30 +24,13 @@ WHERE c.position < ?5 LIMIT ?6
 """
 
 
-class Chains:
-    """Where the chains of each device end, as far as this reader has followed the log."""
-
-    def __init__(self) -> None:
-        self._heads: dict[int, list[int]] = {}  # by the number of the device
-        self._position: int | None = None
-
-    def newest(self, db: Any, device: str, max_rows: int, before: int) -> list[StoredReading]:
-        """Return the newest readings of `device` with positions below `before`, newest first."""
-        self._position = self._follow(db, self._position)
-        heads = self._heads.get(db.execute("SELECT id FROM device WHERE name = ?1", (device,)).get)
-        if heads is None:
+def newest(db: Any, device: str, max_rows: int, before: int) -> list[StoredReading]:
+    """Return the newest readings of `device` with positions below `before`, newest first."""
+    with db:  # one state of the log
+        known: tuple[int, ...] | None = db.execute(_DEVICE, (device,)).get
+        if known is None:
             return []
-        rows = db.execute(_NEWEST, (*heads, before, max_rows))
-        return [log.stored_reading(row) for row in rows]
-
-    def _follow(self, db: Any, position: int | None) -> int:
-        """Take what the log has gained behind `position`; return up to where."""
-        if position is None:
-            position = meta.number(db, "snapshot")
-            self._heads = {row[0]: list(row[1:]) for row in db.execute(_HEADS)}
-        return max((self._take(*row) for row in db.execute(_TAIL, (position,))), default=position)
-
-    def _take(self, position: int, number: int, class_number: int) -> int:
-        heads = self._heads.setdefault(number, [0] * len(CLASSES))
-        heads[class_number] = max(heads[class_number], position)
-        return position
+        number, position, *heads = known
+        for class_number, newest_position in db.execute(_BEHIND, (position, number)):
+            heads[class_number] = newest_position
+        return [log.stored_reading(row) for row in db.execute(_NEWEST, (*heads, before, max_rows))]

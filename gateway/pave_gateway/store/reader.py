@@ -10,8 +10,7 @@ import cbor2
 
 from pave_gateway.core import limits
 from pave_gateway.core.rows import StoredReading
-from pave_gateway.store import dead_letter_tables, log, meta, snapshots, state_tables
-from pave_gateway.store.chains import Chains
+from pave_gateway.store import chains, dead_letter_tables, log, meta, snapshots, state_tables
 from pave_gateway.store.dead_letter_tables import DeadLetter
 from pave_gateway.store.devices import Window
 from pave_gateway.store.errors import DamagedError, JournalError, journal_error
@@ -50,7 +49,7 @@ class JournalReader:
 
     def history(self, device: str, max_rows: int, before: int = sys.maxsize) -> list[StoredReading]:
         """Return the newest readings of one device, newest first, at most `max_rows`, with positions below `before`."""
-        return self._reading(lambda: self._chains.newest(self._db, device, max_rows, before))
+        return self._reading(lambda: chains.newest(self._db, device, max_rows, before))
 
     def last_position(self) -> int:
         """Return the position of the newest reading, 0 in an empty log."""
@@ -117,7 +116,6 @@ class JournalReader:
             self._db.set_busy_timeout(limits.BUSY_TIMEOUT_MS)
         except apsw.Error as error:
             raise journal_error(self._path, error) from error
-        self._chains = Chains()
 
     def _follow_file(self) -> None:
         """Open the journal that has taken the place of this one, if a salvage has put one there."""

@@ -80,6 +80,9 @@ class Retention:
         self._expired = self._expired_positions()
         self._marked_ms = meta.number(db, "marked_ms")
         self._losing = False
+        self._can_shrink = bool(
+            db.execute("PRAGMA auto_vacuum").get
+        )  # not, if it is of version 1 and was never reshaped
         self._piece: _Piece | None = None  # to go next
         health.lost = usage.losses(db)
 
@@ -204,6 +207,8 @@ class Retention:
         return f"the journal comes up to journal.disk_cap_mb, {self._policy.cap_bytes / 1e6:.0f} MB"
 
     def _is_loose(self) -> bool:
+        if not self._can_shrink:
+            return False
         free, pages = (self._db.execute(f"PRAGMA {name}").get for name in ("freelist_count", "page_count"))
         return free > max(_LOOSE * pages, limits.VACUUM_PAGES)
 
