@@ -30,7 +30,7 @@ def endurance(settings: Any) -> Figures:
     with ExitStack() as stack:
         client = Client()
         stack.callback(client.close)
-        server = Server(kind, folder, settings.one_core)
+        server = Server(kind, folder, settings.two_cores)
         stack.callback(server.kill)
         first_start_s, idle_mb = server.started_s, server.pss_mb()
         chunk = min(CHUNK, max(kind.devices, settings.readings // 10))
@@ -42,7 +42,7 @@ def endurance(settings: Any) -> Figures:
             took_s += result.took_s
             samples.append((server.asked, round(server.pss_mb(), 1)))
         server.kill()
-        again = Server(kind, folder, settings.one_core)
+        again = Server(kind, folder, settings.two_cores)
         stack.callback(again.kill)
         stored = JournalReader(folder / "journal.db").last_position()
     failures = [f"{answered} readings were answered, {stored} are stored"] if stored < answered else []
@@ -79,7 +79,7 @@ def written(settings: Any) -> Figures:
     with ExitStack() as stack:
         client = Client()
         stack.callback(client.close)
-        server = Server(SERVERS[GATEWAY], settings.folder / "written", settings.one_core)
+        server = Server(SERVERS[GATEWAY], settings.folder / "written", settings.two_cores)
         stack.callback(server.kill)
         client.run(server, server.kind.devices, outstanding=OUTSTANDING)  # every device is known from here on
         time.sleep(2.0)  # the checkpoint that this was due for

@@ -70,7 +70,7 @@ def measure(settings: Any) -> dict[str, Any]:
         stack.callback(client.close)
         servers: dict[str, Server] = {}
         for name, kind in SERVERS.items():
-            servers[name] = Server(kind, settings.folder / name, settings.one_core)
+            servers[name] = Server(kind, settings.folder / name, settings.two_cores)
             stack.callback(servers[name].kill)
         found = {name: Measured(kind.label, kind.devices, kind.addresses) for name, kind in SERVERS.items()}
         for name, server in servers.items():

@@ -1,8 +1,8 @@
 """The servers under measurement, each a process of its own, and the load client, on cores that are said.
 
-Two cores: the thread that serves has SERVER_CORE, the client CLIENT_CORE. A server's other threads (ours has one: the
-journal's writer) may use both, unless all is to be on one core. Every server is started, asked and ended in the same
-way; what differs is in SERVERS.
+A server has SERVER_CORE with all its threads, the client has CLIENT_CORE. With two cores for a server, the thread that
+serves stays where it was and the others (ours has one: the journal's writer) may use both. Every server is started,
+asked and ended in the same way; what differs is in SERVERS.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ SERVERS = {
 class Server:
     """One of SERVERS, running. It remembers how many requests it had, for none is sent twice."""
 
-    def __init__(self, kind: Kind, folder: Path, one_core: bool) -> None:
+    def __init__(self, kind: Kind, folder: Path, two_cores: bool) -> None:
         """Start it and wait until it listens; `started_s` is how long that took."""
         self.kind = kind
         self.port = _free_port()
@@ -113,7 +113,7 @@ class Server:
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 kind.command(self.port, folder), cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True,
-                preexec_fn=lambda: _placed((SERVER_CORE,) if one_core else (SERVER_CORE, CLIENT_CORE)),
+                preexec_fn=lambda: _placed((SERVER_CORE, CLIENT_CORE) if two_cores else (SERVER_CORE,)),
             )  # fmt: skip
         self._wait(began_s)
         self.started_s = time.perf_counter() - began_s

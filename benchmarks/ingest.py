@@ -1,6 +1,6 @@
 """Ingest, measured against its peers: one run, one machine, the same request bytes.
 
-    python -m benchmarks.ingest [--quick] [--readings 5000000] [--only rate ...] [--one-core]
+    python -m benchmarks.ingest [--quick] [--readings 5000000] [--only rate ...] [--two-cores]
 
 Every server and the load client are processes of their own; what each server does is in `_ingest_servers`. Servers take
 turns round by round, so what else the machine does meets all of them, and only ratios are goals. `--quick` runs all of
@@ -42,7 +42,7 @@ class Settings:
     quick: bool
     readings: int
     folder: Path
-    one_core: bool
+    two_cores: bool
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="all of it in some two minutes")
     parser.add_argument("--readings", type=int, help="of `endurance`; 500,000, or 40,000 when quick")
-    parser.add_argument("--one-core", action="store_true", help="keep a server's other threads off the client's core")
+    parser.add_argument(
+        "--two-cores", action="store_true", help="let a server's other threads use the client's core too"
+    )
     parser.add_argument("--only", action="append", choices=sorted(MEASURES), metavar="NAME",
                         help=f"of {', '.join(MEASURES)}; repeatable")  # fmt: skip
     return parser.parse_args()
@@ -130,13 +132,13 @@ def main() -> int:
     about = machine()
     plain, sealed = _ingest_requests.check()
     console.print(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in about.items()))
-    where = "no other thread elsewhere" if given.one_core else "their other threads on either core"
+    where = "their other threads on either core" if given.two_cores else "with all their threads"
     console.print(f"servers serve on core {SERVER_CORE}, {where}; client on core {CLIENT_CORE}")
     console.print(f"a presence report: a datagram of {plain} bytes, {sealed} under OSCORE")
     (ROOT / "var").mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="ingest-", dir=ROOT / "var"))  # on a disk: what is in memory costs no fsync
     readings = given.readings or (40_000 if given.quick else 500_000)
-    settings = Settings(given.quick, readings, folder, given.one_core)
+    settings = Settings(given.quick, readings, folder, given.two_cores)
     found: dict[str, Figures] = {}
     try:
         for name, measure in MEASURES.items():
@@ -149,7 +151,7 @@ def main() -> int:
     failed = failures(found)
     for failure in failed:
         console.print(f"FAILURE: {failure}")
-    told = {"quick": given.quick, "one_core": given.one_core, "machine": about, "goals": goals, "failures": failed}
+    told = {"quick": given.quick, "two_cores": given.two_cores, "machine": about, "goals": goals, "failures": failed}
     print(json.dumps({**told, "request": {"plain_bytes": plain, "sealed_bytes": sealed}, **found}))
     return 1 if failed else 0
 

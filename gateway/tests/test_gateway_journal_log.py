@@ -295,13 +295,28 @@ def test_what_a_family_refuses_is_undone_with_all_of_its_group_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    "wrong", [object(), replace(row(seq=5), reading_class="gossip"), DeadLetterRow("city", 1, None)]
+    "wrong",
+    [
+        object(),
+        replace(row(seq=5), reading_class="gossip"),
+        replace(row(seq=5), values={"x": object()}),
+        DeadLetterRow("city", 1, None),
+    ],
 )
 def test_a_row_that_cannot_be_stored_fails_its_own_group_only(path, wrong):
     journal = Journal(path)
     outcomes = journal.write([[row(seq=1)], [row(seq=2), wrong], [row(seq=3)]])
     assert [type(outcome) for outcome in outcomes] == [Committed, CommitFailed, Committed]
     assert identities(path) == [f"{BAY}:1:1", f"{BAY}:1:3"]
+
+
+def test_values_that_cannot_be_stored_fail_their_own_group_on_the_short_way_too(path):
+    journal = Journal(path)
+    window = [ReplayRow(BAY, *window_after(*range(1, counter + 1))) for counter in range(4)]
+    wrong = replace(counted(2), values={"x": object()})
+    outcomes = journal.write([[counted(1), window[1]], [wrong, window[2]], [counted(2), window[2]]])
+    assert [type(outcome) for outcome in outcomes] == [Committed, CommitFailed, Committed]
+    assert identities(path) == [f"{BAY}:1:1", f"{BAY}:1:2"]
 
 
 def test_positions_are_not_given_again_in_a_new_era(path):

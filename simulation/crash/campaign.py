@@ -64,9 +64,8 @@ def blind(folder: Path, seed: int, say: Callable[[str], None]) -> list[str]:
     found: dict[str, list[str]] = {}
     for name, commit in power.CONTROLS.items():
         found[name] = power.lives(folder / "control", seed, _CONTROL_LIVES, commit, stop_at_first=True).broken
-    found["acknowledgement before the commit, killed"] = kills.under_load(
-        folder / "control", seed, 3, eager=True
-    ).broken
+    eager = kills.under_load(folder / "control", seed, _CONTROL_LIVES, eager=True)
+    found["acknowledgement before the commit, killed"] = eager.broken
     for name, broken in found.items():
         say(f"negative control, {name}: {broken[0] if broken else 'NOT SEEN'}")
     return [name for name, broken in found.items() if not broken]

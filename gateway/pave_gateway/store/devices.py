@@ -75,13 +75,20 @@ class Device:
             return _find(highest, seen, seq)
         return Found.NEW if epoch > prior_epoch else Found.UNKNOWN
 
-    def is_next(self, row: ReadingRow, replay: ReplayRow) -> bool:
-        """Say whether `row` is the highest of its epoch and, with it, the window becomes the one of `replay`."""
-        if row.epoch != self.epoch or row.seq <= self.highest or replay.device != self.name:
+    def add_next(self, row: ReadingRow, replay: ReplayRow, class_number: int, position: int) -> bool:
+        """Take `row` if it is the highest of its epoch and makes the window the one of `replay`; say whether."""
+        ahead = row.seq - self.highest
+        if ahead <= 0 or row.epoch != self.epoch or row.counter is None or self.window is None:
             return False
-        if row.counter is None or self.window is None:
+        window = accepted(self.window, row.counter)
+        if window != (replay.highest, replay.seen) or replay.device != self.name:
             return False
-        return accepted(self.window, row.counter) == (replay.highest, replay.seen)
+        self.seen = (self.seen << ahead | 1) & _ALL if ahead < limits.SEQS_REMEMBERED else 1
+        self.highest = row.seq
+        self.heads[class_number] = position
+        self.window = window
+        self.changed = True
+        return True
 
     def add(self, epoch: int, seq: int, class_number: int, position: int, counter: int | None) -> None:
         """Take a reading that is in the log at `position`."""
@@ -114,9 +121,6 @@ class Devices:
     def __iter__(self) -> Iterator[Device]:
         """In the order of their numbers."""
         return iter(self._by_name.values())
-
-    def __len__(self) -> int:
-        return len(self._by_name)
 
     def get(self, name: str) -> Device | None:
         """Return the device `name`, None if nothing was heard of it."""

@@ -199,14 +199,17 @@ class Journal:
         if self._db.in_transaction:  # SQLite has rolled back by itself after a full disk
             self._db.execute("ROLLBACK")
 
-    def _next_reading(self, group: Sequence[Row]) -> Committed | None:
+    def _next_reading(self, group: Sequence[Row]) -> Outcome | None:
         """Take what nearly every group is, in half the time: a device's next reading, and the window it gives."""
         if len(group) != 2 or self._retention.is_closing:
             return None
         reading, replay = group
         if not isinstance(reading, ReadingRow) or not isinstance(replay, ReplayRow):
             return None
-        stored = self._log.append_next(reading, replay)
+        try:
+            stored = self._log.append_next(reading, replay)
+        except ValueError as error:
+            return CommitFailed(f"journal {self.path}: {error}")
         return None if stored is None else Committed((stored,))
 
     def _write_group(self, group: Sequence[Row]) -> Outcome:

@@ -87,7 +87,7 @@ class LogWriter:
                 raise ValueError(f"class {row.reading_class!r} of {row.identity}; use one of {', '.join(CLASSES)}")
             known = self._known(row, bodies)
             if known is None:
-                body = cbor2.dumps(row.values)
+                body = _body(row)
                 new.append((row, body))
                 if len(rows) > 1:
                     bodies[row.device, row.epoch, row.seq] = body
@@ -97,29 +97,35 @@ class LogWriter:
 
     def append(self, new: Sequence[New]) -> tuple[StoredReading, ...]:
         """Give positions to readings that `check` found to be new."""
-        return tuple(
-            self._append(self._devices.changing(row.device), CLASS_NUMBERS[row.reading_class], row, body)
-            for row, body in new
-        )
+        return tuple(self._append_new(row, body) for row, body in new)
 
     def append_next(self, row: ReadingRow, replay: ReplayRow) -> StoredReading | None:
         """Append a reading above all others of its device, if it gives the window that came with it; None if not."""
         device = self._devices.get(row.device)
         number = CLASS_NUMBERS.get(row.reading_class)
-        if device is None or number is None or not device.is_next(row, replay):
+        if device is None or number is None:
             return None
-        body = cbor2.dumps(row.values)
+        body = _body(row)
         self._devices.change(device)
-        return self._append(device, number, row, body)
+        previous = device.heads[number]
+        if not device.add_next(row, replay, number, self.position + 1):
+            return None
+        return self._append(device, number, previous, row, body)
 
-    def _append(self, device: Device, number: int, row: ReadingRow, body: bytes) -> StoredReading:
+    def _append_new(self, row: ReadingRow, body: bytes) -> StoredReading:
+        device = self._devices.changing(row.device)
+        number = CLASS_NUMBERS[row.reading_class]
+        previous = device.heads[number]
+        device.add(row.epoch, row.seq, number, self.position + 1, row.counter)
+        return self._append(device, number, previous, row, body)
+
+    def _append(self, device: Device, number: int, previous: int, row: ReadingRow, body: bytes) -> StoredReading:
         self.position = position = self.position + 1
         received_ms = row.received_ms
         self._rows.append((
             position, device.id, row.epoch, row.seq, number, received_ms, received_ms - row.read_ms, row.synchronized,
-            row.counter, device.heads[number], body,
+            row.counter, previous, body,
         ))  # fmt: skip
-        device.add(row.epoch, row.seq, number, position, row.counter)
         return StoredReading(position, row)
 
     def flush(self) -> None:
@@ -158,6 +164,13 @@ class LogWriter:
     def _look_up(self, device: Device, row: ReadingRow) -> bytes | None:
         self.flush()  # a chain may begin with a reading of this transaction
         return self._db.execute(_CHAIN, (*device.heads, row.epoch, row.seq, limits.CHAIN_STEPS)).get
+
+
+def _body(row: ReadingRow) -> bytes:
+    try:
+        return cbor2.dumps(row.values)
+    except cbor2.CBOREncodeError as error:
+        raise ValueError(f"values of {row.identity}: {error}") from error
 
 
 def stored_reading(row: tuple[Any, ...]) -> StoredReading:

@@ -10,7 +10,7 @@ A device's row is written at once when it is new, and when its replay window is 
 message without a new reading (a repetition, a GET), or under new keys.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from pave_gateway.core import limits
@@ -163,8 +163,3 @@ def _device(row: tuple[Any, ...], era: int) -> tuple[Device, int]:
     device.heads = heads
     device.changed = False
     return device, position
-
-
-def windows(db: Any) -> Iterator[tuple[str, Window]]:
-    """Yield each device with its replay window; a device left out has the journal's default."""
-    return ((device.name, device.window) for device in load(db))

@@ -21,11 +21,6 @@ def cursor(db: Any, sink: str) -> int:
     return db.execute("SELECT position FROM sink_cursor WHERE sink = ?1", (sink,)).get or 0
 
 
-def cursors(db: Any) -> dict[str, int]:
-    """Return how far each back-end has accepted the log."""
-    return dict(db.execute("SELECT sink, position FROM sink_cursor ORDER BY sink"))
-
-
 def reservations(db: Any) -> tuple[dict[str, int], int]:
     """Return {device: the sender sequence number to start from}, and that of a device which is not in it."""
     era, floor = meta.number(db, "era"), meta.number(db, "sender_floor")
