@@ -7,7 +7,7 @@ HIL := build/hil
 RUN := $(VENV)/bin/python
 export PAVE_MAKE_STARTED_S := $(shell date +%s)
 
-.PHONY: help demo test test-long lint types format fuzz bench lock clean servers
+.PHONY: help demo test test-long lint types format fuzz crash bench lock clean servers
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,7 +16,8 @@ demo: $(VENV)/.demo  ## Run the Bercy site, emulated, into a city's MQTT broker;
 	@$(RUN) -m simulation $(if $(FOR),--for $(FOR)) $(DEMO)
 
 test: $(VENV)/.dev $(HIL)/.hil servers lint types  ## Everything that must pass before a commit lands, long campaigns apart
-	@$(RUN) -m pytest -m "not long"
+	@$(RUN) -m pytest -n 2 --dist loadfile -m "not long and not alone"
+	@$(RUN) -m pytest -m "alone and not long"
 
 test-long: $(VENV)/.dev $(HIL)/.hil servers  ## The long campaigns
 	@$(RUN) -m pytest -m long
@@ -34,6 +35,9 @@ format: $(VENV)/.dev  ## Put the code into shape
 
 fuzz: $(VENV)/.dev  ## Fuzz every decoder for FOR seconds (60)
 	@$(RUN) -m fuzz --for $(or $(FOR),60)
+
+crash: $(VENV)/.dev  ## Kill the journal's writer and cut its power at every point, for a million acknowledged readings: 20 minutes
+	@$(RUN) -m simulation.crash
 
 bench: $(VENV)/.dev  ## Every figure of the README
 	@for name in benchmarks/[a-z]*.py; do $(RUN) -m benchmarks.$$(basename $$name .py) || exit 1; done

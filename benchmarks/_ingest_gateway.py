@@ -1,21 +1,15 @@
-"""The gateway as it takes reports, put together from its own parts: CoAP front, OSCORE, admission, journal, bays.
+"""The gateway under measurement: the production one, whole (`runtime`), with keys of `_ingest_requests`, made once.
 
-What else the runtime has (console, LoRaWAN) is left out; nothing that a report passes through is. `--mqtt` adds a sink.
-Keys are those of `_ingest_requests`. Windows, reservations and bays come from the journal, so a second start goes on
-where the first ended. The bays are written down every BAYS_EVERY readings. What the command imports is imported here
-too (`simulation.eager_gateway` does), so memory is that of a whole gateway.
+`--mqtt` adds a sink, `--eager` acknowledges before the commit: a negative control.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
-import random
 import signal
-import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import uvloop
@@ -23,132 +17,48 @@ import uvloop
 from benchmarks import _ingest_requests as requests
 from benchmarks._ingest_ready import say_ready
 from pave_gateway import log
-from pave_gateway.core.bays import Bays
-from pave_gateway.core.committer import Committed, CommitterBusy, Outcome
-from pave_gateway.core.ingest import Ingest
-from pave_gateway.core.oscore_contexts import OscoreContexts
-from pave_gateway.core.places import Place
-from pave_gateway.ingress import coap_site
-from pave_gateway.ingress.coap_resources import Site
-from pave_gateway.ingress.coap_site import CoapParts, CoapServer
-from pave_gateway.sinks.engine import SinkEngine
-from pave_gateway.sinks.mqtt import MqttSink
-from pave_gateway.store import clock_tables
-from pave_gateway.store.journal import Journal, JournalReader
-from pave_gateway.store.threaded import ThreadedCommitter
+from pave_gateway.config import Config, ListenConfig, MqttConfig
+from pave_gateway.core.committer import Committer
+from pave_gateway.runtime import Runtime, threaded
+from pave_gateway.store.journal import Journal
+from simulation import made_site
 from simulation.eager_gateway import EagerCommitter
-
-BAYS_EVERY = 50_000
-_LOOK_S = 1.0
-_KINDS = ("delivery", "taxi", "disabled")
-
-
-class Gateway:
-    """All parts of one gateway."""
-
-    def __init__(self, devices: int, journal: Path, mqtt: int | None, eager: bool) -> None:
-        """Open the journal and bring everything to where it was; on a running event loop.
-
-        `mqtt` is the port of a broker to forward to. `eager` acknowledges before the commit: a negative control.
-        """
-        places = {}
-        for number in range(devices):
-            name = requests.keys_of(number).device
-            places[name] = Place(f"b{number}", _KINDS[number % 3], "Rue de Bercy", 48.84, 2.38, name)
-        self.honest = ThreadedCommitter(Journal(journal))
-        self.committer = EagerCommitter(self.honest) if eager else self.honest
-        self.reader = JournalReader(journal)
-        self.contexts = self._contexts(devices)
-        self.bays = Bays(places.values())
-        self._restore_bays()
-        self.sink = None if mqtt is None else self._sink(places, mqtt)
-        listeners = [] if self.sink is None else [self.sink.wake]
-        self.ingest = Ingest(places, self.committer, [*listeners, self.bays.apply])
-        self._written = self.bays.position
-
-    def _sink(self, places: Mapping[str, Place], port: int) -> SinkEngine:
-        sink = MqttSink("bench", places, "127.0.0.1", port, "5", "pave/{site}/{kind}/{place}")
-        return SinkEngine("city", sink, self.reader, self.honest, self.reader.cursor("city"), random.Random())
-
-    def _contexts(self, devices: int) -> OscoreContexts:
-        contexts = OscoreContexts(random.SystemRandom().randbytes)
-        windows, default_window = self.reader.replay_windows()
-        reservations, default_start = self.reader.reservations()
-        for number in range(devices):
-            keys = requests.keys_of(number)
-            window = windows.get(keys.device, default_window)
-            contexts.add(keys, window, reservations.get(keys.device, default_start))
-        return contexts
-
-    def _restore_bays(self) -> None:
-        db = self.reader.connection
-        position = clock_tables.bays_position(db) or 0
-        self.bays.restore(clock_tables.bays(db), position)
-        while batch := self.reader.after(position, 2000):
-            self.bays.apply(batch)
-            position = batch[-1].position
-
-    async def serve(self, port: int) -> CoapServer:
-        """Let devices speak."""
-        parts = CoapParts(
-            contexts=self.contexts,
-            ingest=self.ingest,
-            committer=self.committer,
-            site=Site(),
-            clock_ms=lambda: time.time_ns() // 1_000_000,
-            monotonic=time.monotonic,
-            random_below=random.SystemRandom().randrange,
-            insecure=False,
-        )
-        return await coap_site.start("127.0.0.1", port, parts)
-
-    async def write_bays(self) -> None:
-        """Write the bays down every BAYS_EVERY readings."""
-        while True:
-            await asyncio.sleep(_LOOK_S)
-            if self.bays.position - self._written >= BAYS_EVERY:
-                self._written = self.bays.position
-                self._write_some_bays()
-
-    def _write_some_bays(self) -> None:
-        change = self.bays.snapshot_step()
-        if change is None:
-            return
-
-        def done(outcome: Outcome) -> None:
-            if isinstance(outcome, Committed):
-                change.apply()
-                self._write_some_bays()
-
-        with contextlib.suppress(CommitterBusy):  # the gateway is stopping, or too busy: the next round has them
-            self.committer.submit(change.rows, done)
 
 
 async def run(given: argparse.Namespace) -> None:
     """Serve until SIGTERM; then say what was counted."""
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    gateway = Gateway(given.devices, given.journal, given.mqtt, given.eager)
-    server = await gateway.serve(given.port)
-    tasks = [asyncio.create_task(gateway.write_bays())]
-    if gateway.sink is not None:
-        tasks.append(asyncio.create_task(gateway.sink.run()))
+    config = made_site.config_of(given.journal, requests.keys_of, given.devices)
+    await made_site.prepare(config, requests.keys_of, given.devices)
+    transactions: list[Callable[[], int]] = []
+
+    def committer(journal: Journal, site: Config, trusted_ms: Callable[[], int | None]) -> Committer:
+        honest = threaded(journal, site, trusted_ms)
+        transactions.append(lambda: honest.transactions)
+        return EagerCommitter(honest) if given.eager else honest
+
+    runtime = Runtime(_listening(config, given.port, given.mqtt), committer_factory=committer)
+    await runtime.start()
     say_ready()
     await stopping.wait()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    counters = runtime.links.coap.counters
     counted = {
-        "accepted": server.counters.accepted,
-        "stored": gateway.ingest.counters.stored,
-        "dropped": {name: count for name, count in server.counters.dropped.items() if count},
-        "refused": dict(server.counters.refused),
-        "transactions": gateway.honest.transactions,
-        "trouble": gateway.honest.trouble(),
+        "accepted": counters.accepted,
+        "stored": runtime.gateway.core.ingest.counters.stored,
+        "dropped": {name: count for name, count in counters.dropped.items() if count},
+        "refused": dict(counters.refused),
+        "transactions": transactions[0](),
+        "trouble": runtime.gateway.core.committer.trouble(),
     }
-    await server.close()
-    await gateway.honest.close(60)
+    await runtime.stop()
     print(json.dumps(counted), flush=True)
+
+
+def _listening(config: Config, port: int, mqtt: int | None) -> Config:
+    sinks = () if mqtt is None else (MqttConfig(name="city", kind="mqtt", host="127.0.0.1", port=mqtt),)
+    listen = ListenConfig(coap=f"127.0.0.1:{port}", http="127.0.0.1:0")
+    return config.model_copy(update={"listen": listen, "sink": sinks})
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from pave_wire.coap import Message
 from pave_wire.oscore_context import FRESH_WINDOW, Context
 from pave_wire.oscore_options import encode_value
 
-GATEWAY_ID = b""
+GATEWAY_ID = b"gateway"
 SALT = b"\x9e\x7c\xa9\x22\x23\x78\x63\x40"
 EPOCH = 28_339_200  # an epoch begins with the date of flashing, in seconds since 2026-01-01
 FIRST_SEQ = 4_711
@@ -30,7 +30,7 @@ _FIELD_T = (0.6e-6, 42.1e-6)
 _LASTED_S = (5400, 911)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Keys:
     """What device and gateway share; see `core.oscore_contexts.DeviceKeys`."""
 

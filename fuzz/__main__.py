@@ -28,6 +28,7 @@ from rich.table import Table
 from fuzz.targets import CONTROLS, TARGETS, Target, find
 
 ROOT = Path(__file__).parent.parent
+LIBRARIES = (ROOT / "firmware" / "lib", ROOT / "gateway")
 CONTROL_SECONDS = 30  # at most: a planted bug that is found ends its run
 GRACE_SECONDS = 60
 CRASH_MARKS = ("-crash-", "-timeout-", "-oom-", "-slow-unit-")
@@ -41,7 +42,7 @@ def run_one(target: Target, seconds: int, seed: int, out_dir: Path, scratch: Pat
     for folder in (corpus, crashes):
         folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "fuzz.one", target.name, *map(str, (seconds, seed, counter, corpus, crashes))]
-    path = os.pathsep.join([str(ROOT), str(ROOT / "firmware" / "lib")])
+    path = os.pathsep.join(map(str, [ROOT, *LIBRARIES]))
     started_s = time.monotonic()
     try:
         finished = subprocess.run(
@@ -107,7 +108,7 @@ def replay(file: Path) -> None:
     name = next((file.name.rsplit(mark, 1)[0] for mark in CRASH_MARKS if mark in file.name), None)
     if name is None:
         raise SystemExit(f"{file.name}: the name of a saved input begins with its target, as in cbor-crash-0123")
-    sys.path.insert(0, str(ROOT / "firmware" / "lib"))
+    sys.path[:0] = map(str, LIBRARIES)
     from pave_wire.errors import WireError
 
     started_s = time.thread_time()
@@ -136,7 +137,7 @@ def main() -> None:
         raise SystemExit('atheris is missing: `pip install -e ".[dev]"`, on Linux with CPython 3.11 to 3.14')
     seed = arguments.seed or secrets.randbelow(2**31 - 1) + 1
     print(f"seed {seed}")
-    sys.path.insert(0, str(ROOT / "firmware" / "lib"))
+    sys.path[:0] = map(str, LIBRARIES)
     chosen = [find(name) for name in arguments.names] if arguments.names else TARGETS
     present = [target for target in chosen if target.exists]
     absent = [target.name for target in chosen if not target.exists]

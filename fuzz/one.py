@@ -17,7 +17,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["pave_wire", "fuzz.control"]):
+with atheris.instrument_imports(include=["pave_wire", "fuzz.control", "fuzz.gateway_control"]):
     from fuzz.targets import Target, find
 
 LIMIT_MS = 300  # CPU time of one input, under instrumentation
@@ -35,6 +35,12 @@ def load_wire() -> list[str]:
         for name in names:
             importlib.import_module(name)
     return ["pave_wire", *names]
+
+
+def load_gateway() -> None:
+    """Import what the gateway's targets run, instrumented; aiocoap below it is not."""
+    with atheris.instrument_imports(include=["pave_gateway.ingress", "pave_gateway.core"]):
+        importlib.import_module("pave_gateway.ingress.coap_front")
 
 
 class SlowInputError(Exception):
@@ -85,6 +91,8 @@ def main() -> None:
     arguments = parser.parse_args()
     target: Target = arguments.target
     load_wire()
+    if target.module.startswith("pave_gateway"):
+        load_gateway()
     write_seeds(target, arguments.corpus)
     with arguments.counter.open("r+b") as file:
         counter = mmap.mmap(file.fileno(), 8)

@@ -11,8 +11,9 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fuzz import control, formats, helpers, messages, radio, sealed, settings, signatures
+from fuzz import control, formats, gateway, gateway_control, helpers, messages, radio, sealed, settings, signatures
 
+_FRONT = "pave_gateway.ingress.coap_front"
 MAX_BYTES = 1400  # a little over the longest datagram
 
 
@@ -64,11 +65,20 @@ TARGETS = [
     Target("cose", "pave_wire.cose", signatures.cose_is_refused, signatures.cose_seeds, 8400),
     Target("bundle", "pave_wire.bundle", signatures.bundle_survives, signatures.bundle_seeds, 8400),
     Target("p256", "pave_wire.p256", signatures.p256_is_refused, signatures.p256_seeds, 200),
+    Target("gateway-pack", "pave_gateway.ingress.coap_pack", gateway.pack_is_read_alike, gateway.pack_seeds, 700),
+    Target("gateway-outside", "pave_gateway.ingress.coap_parse", gateway.outside_is_found_alike, gateway.outside_seeds),
+    Target("gateway-front", _FRONT, gateway.stranger_meets_silence, gateway.stranger_seeds, 800),
+    Target("gateway-inside", _FRONT, gateway.inside_is_answered_to_its_device, gateway.plaintexts, 700),
+    Target("gateway-plain", _FRONT, gateway.plain_is_bounded, gateway.plain_seeds, 800),
 ]
 
 CONTROLS = [
     Target("control-crash", "fuzz.control", control.crash),
     Target("control-stall", "fuzz.control", control.stall),
+    Target("control-gateway-pack", "pave_gateway", gateway_control.pack, gateway.pack_seeds, 700),
+    Target("control-gateway-outside", "pave_gateway", gateway_control.outside, gateway.outside_seeds),
+    Target("control-gateway-front", "pave_gateway", gateway_control.stranger, gateway.stranger_seeds, 800),
+    Target("control-gateway-inside", "pave_gateway", gateway_control.inside, gateway.plaintexts, 700),
 ]
 
 

@@ -50,7 +50,8 @@ class Receipt:
 class Books:
     """Records of one run; identities are `device:epoch:seq`.
 
-    `altered` has those that a station saw under two different sets of values.
+    `altered` has those that a station saw under two different sets of values, `unreadable` counts the datagrams of
+    devices that did not open under their keys: nothing is known of what they said.
     """
 
     truths: list[Truth] = field(default_factory=list[Truth])
@@ -60,6 +61,7 @@ class Books:
     forwarded: set[str] = field(default_factory=set[str])
     received: list[Receipt] = field(default_factory=list[Receipt])
     altered: set[str] = field(default_factory=set[str])
+    unreadable: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class Settlement:
     missing_stored: set[str]  # acknowledged, yet not in the journal
     missing_received: set[str]  # acknowledged or stored, yet never at the subscriber
     altered: set[str]  # not the same values at every station
+    unreadable: int  # datagrams of devices that nobody can read
 
     @property
     def lost(self) -> int:
@@ -87,7 +90,8 @@ class Settlement:
     @property
     def balanced(self) -> bool:
         """Whether the books prove that nothing was lost, invented or changed."""
-        return self.truth > 0 and not (self.lost or self.phantom or self.pending or self.altered)
+        wrong = self.lost or self.phantom or self.pending or self.altered or self.unreadable
+        return self.truth > 0 and not wrong
 
 
 def is_change(values: Values) -> bool:
@@ -115,6 +119,7 @@ def settle(books: Books, late_s: float = LATE_S) -> Settlement:
         missing_stored=books.acknowledged - books.stored.keys(),
         missing_received=(books.acknowledged | books.stored.keys()) - seen.keys(),
         altered=books.altered | _altered(books),
+        unreadable=books.unreadable,
     )
 
 

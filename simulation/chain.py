@@ -1,4 +1,7 @@
-"""The whole chain of a site, started link by link: images, broker, gateway, city, devices. And what each link saw.
+"""The whole chain of a site, started link by link: keys, images, broker, gateway, city, devices. What each link saw.
+
+Devices and gateway speak OSCORE under keys made for this run alone. What an operator would have is in the work
+directory: the site file with the technician in it, the key file, the provisioning records.
 
 Broker, gateway and city are processes of their own; the devices' host runs here, because the books need its truth. The
 gateway can be killed and started again while the others run.
@@ -8,18 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
-import sqlite3
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
-
-import cbor2
 
 from pave_emulator.air.wifi import AccessPoint, WifiAir
 from pave_emulator.clock import WallClock
@@ -27,8 +27,9 @@ from pave_emulator.fleet import Fleet
 from pave_emulator.scenario import load as scenario
 from pave_emulator.scenario.world import Bay, Change, World
 from pave_gateway import config
-from simulation import devices, processes
-from simulation.accounts import LATE_S, Books, Receipt, Truth, Values
+from pave_gateway.core.keys import draw_gateway_id
+from simulation import devices, processes, site_keys, stations
+from simulation.accounts import LATE_S, Books, Truth
 from simulation.tap import Tap
 from simulation.work_dir import take_work_dir
 
@@ -52,7 +53,8 @@ class Plan:
     """What to run, and where.
 
     Attributes:
-        site: site file; its ports and its journal are overridden by the ones here (port 0 takes a free one).
+        site: site file. Its ports, its journal and what belongs to that are overridden by the ones here (port 0 takes a
+            free one).
         scenario: scenario file.
         work_dir: where images, logs and the journal go; an earlier demo's is emptied first.
         gateway: how the gateway is run, the words between the interpreter and `--site`.
@@ -93,6 +95,21 @@ class Chain:
         return self.plan.work_dir / "journal.sqlite"
 
     @property
+    def key_file(self) -> Path:
+        """What opens the devices' keys in the journal and in the records; an operator has a copy of it elsewhere."""
+        return self.journal.with_name(self.journal.name + ".keys")
+
+    @property
+    def records(self) -> Path:
+        """The folder of provisioning records; the technician's laptop has them too."""
+        return self.plan.work_dir / site_keys.RECORDS
+
+    @property
+    def site(self) -> Path:
+        """The site file the gateway is given."""
+        return self.plan.work_dir / "site.toml"
+
+    @property
     def record(self) -> Path:
         """What the city received, a JSON object a line."""
         return self.plan.work_dir / "received.ndjson"
@@ -104,20 +121,17 @@ class Chain:
             StartError: a process did not come up, or a device did not report.
         """
         self._lock = take_work_dir(self.plan.work_dir)
-        address = ("127.0.0.1", self.coap_port)
-        specs = await asyncio.to_thread(
-            devices.build, self.config, address, self.plan.work_dir / "flash", self.plan.heartbeat_s
-        )
+        specs = await asyncio.to_thread(self._provision)
         await self._start_broker()
         await self.start_gateway()
         await self._start_city()
         fleet = await self._start_devices(specs)
-        await self._until_all_have_reported(len(specs))
+        await self._until_all_have_reported()
         fleet.begin_world()
 
     async def start_gateway(self) -> None:
         """Start the gateway, on the journal of an earlier one if there was one."""
-        command = [sys.executable, *self.plan.gateway, "--site", str(self.plan.site)]
+        command = [sys.executable, *self.plan.gateway, "--site", str(self.site)]
         for override in self._overrides():
             command += ["--set", override]
         log = self._log("gateway")
@@ -136,14 +150,17 @@ class Chain:
         self._children.remove(self.gateway)
         await self.gateway.kill()
 
-    async def drain(self, timeout_s: float) -> None:
-        """End the traffic and wait until all that is under way has arrived, or `timeout_s` is over: the books tell."""
+    async def drain(self, timeout_s: float, gone: Set[str] = frozenset()) -> None:
+        """End the traffic and wait until all that is under way has arrived, or `timeout_s` is over: the books tell.
+
+        `gone` are readings that the city need not get: they were acknowledged, and their disk was lost after that.
+        """
         assert self.fleet is not None and self.world is not None
         self.world.stop_traffic(self.fleet.now_s())
         await asyncio.sleep(_SETTLE_S)
         until_s = time.monotonic() + timeout_s - _SETTLE_S
         # The other side is a file that another process writes: there is nothing to be woken by.
-        while not (self._all_acknowledged() and await self._all_received()) and time.monotonic() < until_s:
+        while not (self._all_acknowledged() and await self._all_received(gone)) and time.monotonic() < until_s:
             await asyncio.sleep(0.2)
 
     async def stop(self) -> None:
@@ -160,15 +177,16 @@ class Chain:
 
     def books(self) -> Books:
         """Return what every station saw; complete once the chain has stopped."""
-        stored, forwarded = self._journal_rows()
+        stored, forwarded = stations.journal_rows(self.journal)
         return Books(
             truths=list(self.truths),
             sent=dict(self.tap.sent),
             acknowledged=set(self.tap.acknowledged),
             stored=stored,
             forwarded=forwarded,
-            received=[_receipt(message) for message in self.received()],
+            received=[stations.receipt(message) for message in self.received()],
             altered=set(self.tap.altered),
+            unreadable=self.tap.unreadable["up"],
         )
 
     def reporting(self) -> set[str]:
@@ -188,7 +206,24 @@ class Chain:
             f"listen.http=127.0.0.1:{self.http_port}",
             f"sink.city.port={self.mqtt_port}",
             f"journal.path={self.journal}",
+            f"registry.key_file={self.key_file}",
+            f"registry.records={self.records}",
+            "clock.trusted=true",  # devices and gateway share this machine's
         ]
+
+    def _provision(self) -> list[devices.DeviceSpec]:
+        """Make every device's keys, record and image, and the site file that names who made them."""
+        plan = self.plan
+        provisioner = site_keys.provisioner(
+            self.config.site.id, self.key_file, draw_gateway_id(os.urandom), plan.work_dir,
+            time.time_ns() // 1_000_000, os.urandom,
+        )  # fmt: skip
+        self.site.write_text(plan.site.read_text() + site_keys.technician_table(provisioner))
+        address = ("127.0.0.1", self.coap_port)
+        specs = devices.build(self.config, address, plan.work_dir / "flash", plan.heartbeat_s, provisioner)
+        for place in devices.equipped(self.config):
+            self.tap.know(place.id, provisioner.made[place.device])
+        return specs
 
     async def _start(self, name: str, command: Sequence[str], log: Path | None) -> processes.Child:
         child = await processes.start(name, command, log)
@@ -229,12 +264,13 @@ class Chain:
         await self.fleet.start(hold_world=True)
         return self.fleet
 
-    async def _until_all_have_reported(self, devices: int) -> None:
+    async def _until_all_have_reported(self) -> None:
+        expected = {place.device: place.id for place in devices.equipped(self.config)}
         for _ in range(int(REPORT_TIMEOUT_S / 0.1)):
-            if len(self.reporting()) == devices or self.fault.done():
+            if self.reporting() == expected.keys() or self.fault.done():
                 return
             await asyncio.sleep(0.1)
-        silent = sorted(place.id for place in self.config.places() if place.device not in self.reporting())
+        silent = sorted(expected[device] for device in expected.keys() - self.reporting())
         consoles = self.plan.work_dir / "consoles"
         raise processes.StartError(f"{len(silent)} devices did not report: {', '.join(silent[:5])}; see {consoles}")
 
@@ -255,28 +291,9 @@ class Chain:
     def _all_acknowledged(self) -> bool:
         return self.tap.sent.keys() <= self.tap.acknowledged
 
-    async def _all_received(self) -> bool:
+    async def _all_received(self, gone: Set[str]) -> bool:
         received = {message["id"] for message in await asyncio.to_thread(self.received)}
-        return self.tap.acknowledged <= received
-
-    def _journal_rows(self) -> tuple[dict[str, Values], set[str]]:
-        """Return (identity -> values of all readings, identities the sink has passed on), read by Python's SQLite."""
-        readings = """
-            SELECT d.name || ':' || r.epoch || ':' || r.seq, r.body, r.position
-            FROM reading r JOIN device d ON d.id = r.device
-        """
-        with sqlite3.connect(f"file:{self.journal}?mode=ro", uri=True) as db:
-            rows = db.execute(readings).fetchall()
-            cursor = db.execute("SELECT position FROM sink_cursor WHERE sink = 'city'").fetchone()
-        passed = cursor[0] if cursor else 0
-        stored = {identity: cbor2.loads(body) for identity, body, _ in rows}
-        return stored, {identity for identity, _, position in rows if position <= passed}
-
-
-def _receipt(message: dict[str, Any]) -> Receipt:
-    return Receipt(
-        message["id"], message["place"], datetime.fromisoformat(message["time"]).timestamp(), message["values"]
-    )
+        return self.tap.acknowledged - gone <= received
 
 
 def _free_port(kind: socket.SocketKind) -> int:

@@ -26,6 +26,7 @@ from pave_tools.errors import ToolError
 from simulation import processes
 from simulation.accounts import Settlement, settle
 from simulation.chain import ROOT, Chain, Plan
+from simulation.devices import equipped
 from simulation.work_dir import WorkDirError
 
 EXAMPLE = ROOT / "examples" / "bercy"
@@ -67,11 +68,11 @@ class Demo:
             self._stopped_by.set_result(number)
 
     async def _phases(self) -> None:
-        print(f"starting {len(self._chain.config.places())} devices, gateway, broker and city ...", flush=True)
+        print(f"starting {len(equipped(self._chain.config))} devices, gateway, broker and city ...", flush=True)
         await self._chain.start()
         print(f"bays on a map   http://127.0.0.1:{self._chain.http_port}/", flush=True)
         print(f"open data       http://127.0.0.1:{self._chain.http_port}/open-data/bays.geojson", flush=True)
-        print(f"logs, journal   {self._chain.plan.work_dir}/   (plain CoAP, on loopback only)", flush=True)
+        print(f"logs, journal   {self._chain.plan.work_dir}/   (every device has keys of its own)", flush=True)
         await asyncio.sleep(_FOR_EVER_S if self._for_s is None else self._for_s)
         await self._chain.drain(DRAIN_TIMEOUT_S)
 
@@ -95,7 +96,7 @@ class Demo:
         print(json.dumps(report))
         if number:
             return 128 + number
-        complete = report["devices"] == len(self._chain.config.places()) and not self._chain.crashes
+        complete = report["devices"] == len(equipped(self._chain.config)) and not self._chain.crashes
         return 0 if complete and settled.balanced and not settled.duplicates else 1
 
     def _report(self, settled: Settlement) -> dict[str, Any]:
@@ -113,6 +114,7 @@ class Demo:
             "phantom": len(settled.phantom),
             "pending": len(settled.pending),
             "altered": len(settled.altered),
+            "unreadable": settled.unreadable,
             "readings": {
                 "sent": len(books.sent),
                 "acknowledged": len(books.acknowledged),
@@ -219,6 +221,8 @@ def _explain(settled: Settlement, crashes: list[str]) -> None:
     ):
         for identity in sorted(identities)[:_SHOWN_FAULTS]:
             print(f"{identity} {what}")
+    if settled.unreadable:
+        print(f"{settled.unreadable} datagrams of devices did not open under their keys")
     for receipt in settled.phantom[:_SHOWN_FAULTS]:
         print(f"phantom: {receipt.identity} at {receipt.place}: {dict(receipt.values)}")
     for name in crashes[:_SHOWN_FAULTS]:

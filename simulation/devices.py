@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
@@ -20,6 +21,7 @@ WIFI_SSID = "pave-bercy"
 WIFI_KEY = "emulated-air-only"
 MICROPYTHON = app_image.stand_in("emulated")  # the VM is MicroPython; the bootloader wants an app all the same
 VERSION = "emulated"
+_COMPILING = threading.Lock()  # several threads in ast.parse may end in a SystemError (CPython 3.11.7)
 BOARDS = {"presence": "pave-presence-v1", "kiosk": "pave-kiosk-v1"}
 
 
@@ -42,10 +44,11 @@ def build(
         flashed_s: Unix time of the flashing; None is now.
     """
     boards = {role: load_board(board_path(name)) for role, name in BOARDS.items()}
-    files = {role: firmware.build(role) for role in BOARDS}
+    with _COMPILING:
+        files = {role: firmware.build(role) for role in BOARDS}
     epoch = first_epoch(time.time() if flashed_s is None else flashed_s)
     specs: list[DeviceSpec] = []
-    for place in config.places():
+    for place in equipped(config):
         role = "kiosk" if place.kind == KIOSK else "presence"
         settings = DeviceSettings(
             place.device, role, gateway[0], gateway[1], WIFI_SSID, WIFI_KEY, insecure=provisioner is None
@@ -56,6 +59,11 @@ def build(
         build_flash_image(boards[role], files[role], content, nvs, image, MICROPYTHON)
         specs.append(_spec(place, BOARDS[role], image))
     return specs
+
+
+def equipped(config: Config) -> list[Place]:
+    """Return the places of a site that have a device, in the order of its file."""
+    return [place for place in config.places() if place.device]
 
 
 def _nvs(device: str, role: str, board: Board, epoch: int, provisioner: Provisioner | None) -> NvsValues:

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pave_gateway import cli, config
+from pave_gateway.config import Config
 from pave_gateway.core.committer import Committed, Committer, Done, Row
 from pave_gateway.core.rows import ReadingRow
-from pave_gateway.runtime import Runtime
+from pave_gateway.runtime import Runtime, threaded
 from pave_gateway.store.journal import Journal
-from pave_gateway.store.threaded import ThreadedCommitter
 
 COMMIT_LATE_S = 1.0
 
@@ -29,19 +29,23 @@ class EagerCommitter:
     def submit(self, rows: Sequence[Row], done: Done, urgent: bool = False) -> None:
         """Call `done` now for readings; commit them later."""
         if not any(isinstance(row, ReadingRow) for row in rows):
-            self._honest.submit(rows, done)
+            self._honest.submit(rows, done, urgent)
             return
         loop = asyncio.get_running_loop()
         loop.call_soon(done, Committed(()))
         loop.call_later(COMMIT_LATE_S, self._honest.submit, rows, lambda outcome: None)
+
+    def trouble(self) -> list[str]:
+        """What the honest committer says."""
+        return self._honest.trouble()
 
     async def close(self, timeout_s: float) -> None:
         """Close the honest committer."""
         await self._honest.close(timeout_s)
 
 
-def _committer(journal: Journal) -> Committer:
-    return EagerCommitter(ThreadedCommitter(journal))
+def _committer(journal: Journal, site: Config, trusted_ms: Callable[[], int | None]) -> Committer:
+    return EagerCommitter(threaded(journal, site, trusted_ms))
 
 
 def main() -> None:

@@ -32,6 +32,7 @@ import psutil
 
 from pave_wire import coap, model, oscore
 from pave_wire.coap import CON, POST, Message
+from pave_wire.errors import WireError
 from simulation import processes
 from simulation.hostile_gateway import context_of, keys_of
 
@@ -84,7 +85,7 @@ class Device(asyncio.DatagramProtocol):
             exchange, done = self._waiting[message.token]
             if oscore.open_response(exchange, message).code == coap.CHANGED and not done.done():
                 done.set_result(None)
-        except (coap.CoapError, oscore.OscoreFormatError, KeyError):
+        except (WireError, KeyError):  # forged, or an answer that has come before
             pass
 
     async def report(self, source: random.Random) -> None:

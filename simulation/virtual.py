@@ -2,13 +2,15 @@
 
     python -m simulation.virtual examples/bercy/scenarios/day.yaml --for 86400 --seed 7
 
-Last line: one JSON object, with the trace's hash and what was read, stored and true.
+Keys and nonces come from the seed too: what is kept secret elsewhere is the same in each run here. Last line: one JSON
+object, with the hashes of trace, journal and commits, and what was read, stored and true.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import json
 import random
 import shutil
@@ -20,10 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cbor2
+
 from pave_emulator import trace_file
 from pave_emulator.air.wifi import AccessPoint, WifiAir
 from pave_emulator.clock import VirtualClock
-from pave_emulator.fleet import DeviceSpec, Fleet
+from pave_emulator.fleet import Fleet
 from pave_emulator.scenario import load as scenario
 from pave_emulator.scenario.model import ScenarioError
 from pave_emulator.scenario.site import local_m
@@ -32,11 +36,9 @@ from pave_emulator.trace import Trace
 from pave_emulator.virtual_loop import VirtualLoop
 from pave_gateway import config
 from pave_gateway.config import Config
+from pave_gateway.core.keys import draw_gateway_id
 from pave_gateway.store.journal import JournalReader
-from pave_tools.board import load_board
-from pave_tools.image import first_epoch
-from pave_tools.nvs_image import build_nvs
-from simulation import devices
+from simulation import devices, site_keys
 from simulation.chain import ROOT
 from simulation.virtual_gateway import EPOCH_MS, VirtualGateway
 
@@ -61,9 +63,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run. Times in s: `wall_s` without building the images."""
+    """What came of a run. Times in s: `wall_s` without building the images.
+
+    Attributes:
+        digest: Of the trace.
+        journal: Of the log: every reading with its place in it, its times and its values.
+        commits: Of every group of rows handed to the journal, in order.
+    """
 
     digest: str
+    journal: str
+    commits: str
     records: int
     simulated_s: float
     wall_s: float
@@ -77,6 +87,8 @@ class Outcome:
         total = {key: sum(one[key] for one in self.stats.values()) for key in next(iter(self.stats.values()))}
         return {
             "trace": self.digest,
+            "journal": self.journal,
+            "commits": self.commits,
             "records": self.records,
             "devices": len(self.stats),
             "simulated_s": round(self.simulated_s, 3),
@@ -93,18 +105,18 @@ async def play(plan: Plan, work_dir: Path) -> Outcome:
     """Run on the running VirtualLoop. Raise ScenarioError, and what building images raises."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
-    site = config.load(SITE)
     played = scenario.load(plan.scenario, plan.seed)
     random.seed(played.seed)  # aiocoap's message IDs, tokens and spreads
-    specs = devices.build(_chosen(plan, site), COAP, work_dir / "flash", HEARTBEAT_S)
-    _flash_at_start(specs)
+    keys = _provisioner(work_dir, random.Random(played.seed))
+    site = site_keys.believing(config.load(SITE), keys)
+    specs = devices.build(_chosen(plan, site), COAP, work_dir / "flash", HEARTBEAT_S, keys, EPOCH_MS / 1000)
     clock, trace, truths = VirtualClock(loop), Trace(hashed=True), list[Change]()
     world = World(played, _bays(site), [kiosk.id for kiosk in site.kiosk])
     air = WifiAir(clock, AccessPoint(devices.WIFI_SSID, devices.WIFI_KEY), trace=trace, seed=played.seed)
     written = (work_dir / TRACE_FILE).open("w") if plan.written else None
     if written:
         trace.subscribers.append(trace_file.writer(written))
-    gateway = VirtualGateway(site.places(), work_dir / JOURNAL_FILE)
+    gateway = VirtualGateway(site, work_dir / JOURNAL_FILE, played.seed)
     await gateway.start(*COAP)
     fleet = Fleet(
         specs, world, air, clock, work_dir / "consoles",
@@ -119,9 +131,11 @@ async def play(plan: Plan, work_dir: Path) -> Outcome:
     await gateway.stop()
     if written:
         written.close()
-    with closing(JournalReader(work_dir / JOURNAL_FILE)) as journal:
-        stored = sum(len(batch) for batch in journal.all())
-    return Outcome(digest, trace.records, plan.for_s, wall_s, stats, len(truths), gateway.answers, stored)
+    stored, journal = _log(work_dir / JOURNAL_FILE)
+    return Outcome(
+        digest, journal, gateway.commits_digest, trace.records, plan.for_s, wall_s, stats, len(truths),
+        gateway.answers, stored,
+    )  # fmt: skip
 
 
 def run(plan: Plan, work_dir: Path) -> Outcome:
@@ -134,14 +148,23 @@ def _chosen(plan: Plan, site: Config) -> Config:
     return site.model_copy(update={"bay": site.bay[: plan.sensors], "kiosk": site.kiosk[: plan.kiosks]})
 
 
-def _flash_at_start(specs: list[DeviceSpec]) -> None:
-    """Date each image at the start of simulated time: `devices.build` dates them by the wall clock."""
-    for spec in specs:
-        board = load_board(spec.board_file)
-        nvs = board.partition("nvs")
-        with spec.flash_image.open("r+b") as image:
-            image.seek(nvs.offset)
-            image.write(build_nvs({"pave": {"epoch": first_epoch(EPOCH_MS / 1000)}}, nvs.size))
+def _provisioner(work_dir: Path, source: random.Random) -> site_keys.SiteProvisioner:
+    key_file = work_dir / f"{JOURNAL_FILE}.keys"
+    gateway_id = draw_gateway_id(source.randbytes)
+    return site_keys.provisioner(config.load(SITE).site.id, key_file, gateway_id, work_dir, EPOCH_MS, source.randbytes)
+
+
+def _log(path: Path) -> tuple[int, str]:
+    """Return how many readings the log has, and their digest."""
+    count, digest = 0, hashlib.sha256()
+    with closing(JournalReader(path)) as journal:
+        for stored in (stored for batch in journal.all() for stored in batch):
+            row = stored.row
+            times = [row.received_ms, row.read_ms, row.synchronized]
+            told = [stored.position, row.device, row.epoch, row.seq, row.counter, times, row.reading_class, row.values]
+            digest.update(cbor2.dumps(told))
+            count += 1
+    return count, digest.hexdigest()
 
 
 def _bays(site: Config) -> list[Bay]:

@@ -36,6 +36,7 @@ class City:
     def __init__(self, record_path: Path | None) -> None:
         self.latest: deque[dict[str, Any]] = deque(maxlen=ROWS)
         self.occupied: dict[str, tuple[str, bool]] = {}  # place -> (kind, occupied)
+        self._newest: dict[str, str] = {}  # place -> time of that
         self.messages = 0
         self._seen: Counter[str] = Counter()
         self._record_path = record_path
@@ -54,11 +55,17 @@ class City:
             self.messages += 1
             self._seen[message["id"]] += 1
             if message["kind"] in _KINDS and "occupied" in message["values"]:
-                self.occupied[message["place"]] = (message["kind"], message["values"]["occupied"])
+                self._take_state(message)
                 self.latest.appendleft(message)
         if self._record is not None:
             self._record.write(json.dumps({"seen_s": time.time(), **message}) + "\n")
             self._record.flush()
+
+    def _take_state(self, message: dict[str, Any]) -> None:
+        """A reading that came late is history, and not the state of its bay."""
+        if message["time"] >= self._newest.get(message["place"], ""):
+            self._newest[message["place"]] = message["time"]
+            self.occupied[message["place"]] = (message["kind"], message["values"]["occupied"])
 
     def summary(self) -> str:
         """One line: messages, distinct readings, occupied bays by kind."""

@@ -17,8 +17,7 @@ async def deliver(outbox, device, link, persistent, save):
     """
     most = limits.READINGS_PER_PACK
     while len(outbox):
-        batch = outbox.batch(now_ms(), most)
-        payload = model.pack_readings(device, batch)
+        batch, payload = _packed(device, outbox.batch(now_ms(), most))
         response = await link.request(coap.POST, model.PATH_READINGS, payload, model.CONTENT_FORMAT_SENML_CBOR)
         if response.code == coap.CHANGED:
             outbox.acknowledged(batch)
@@ -32,3 +31,12 @@ async def deliver(outbox, device, link, persistent, save):
         else:
             raise LinkError("the gateway answered %s %r" % (coap.code_text(response.code), response.payload))
         save()
+
+
+def _packed(device, batch):
+    """Return as many of the oldest readings of `batch` as one request holds, one at least, and their pack."""
+    payload = model.pack_readings(device, batch)
+    while len(payload) > limits.PACK_BYTES and len(batch) > 1:
+        batch = batch[: max(1, len(batch) * limits.PACK_BYTES // len(payload))]
+        payload = model.pack_readings(device, batch)
+    return batch, payload

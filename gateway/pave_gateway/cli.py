@@ -2,18 +2,29 @@
 
 import asyncio
 import signal
-import sys
-from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING
 
 import typer
 
-from pave_gateway import log
-from pave_gateway.config import Config, ConfigError, load, parse_endpoint
-from pave_gateway.ingress.coap_server import InsecureError, check_security
+from pave_gateway import (
+    cli_backup,
+    cli_devices,
+    cli_doctor,
+    cli_records,
+    cli_settings,
+    cli_status,
+    log,
+)
+from pave_gateway.cli_common import USAGE, Set, Site, read_site, refuse
+from pave_gateway.config_lora_ingress import SecretError
+from pave_gateway.core.keys_sealed import KeyringError
+from pave_gateway.core.registry_site import SiteConflictError
 from pave_gateway.ports import PortError
-from pave_gateway.runtime import Runtime
 from pave_gateway.store.journal import JournalError
+from pave_gateway.store.key_file import KeyFileError
+
+if TYPE_CHECKING:
+    from pave_gateway.runtime import Runtime
 
 try:
     from uvloop import new_event_loop
@@ -22,45 +33,47 @@ except ImportError:  # not on Windows
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="The edge gateway of a Pavé site.")
 
-_Site = Annotated[Path, typer.Option(help="The site file (TOML).")]
-_Set = Annotated[
-    list[str] | None, typer.Option("--set", help="Override a key, such as sink.city.port=1884; repeatable.")
-]
-
-_USAGE_ERROR = 2
+_REFUSALS = (JournalError, KeyFileError, KeyringError, PortError, SecretError, SiteConflictError)
 
 
 @app.command()
-def run(site: _Site, overrides: _Set = None) -> None:
+def run(site: Site, overrides: Set = None) -> None:
     """Run the gateway until SIGTERM or Ctrl-C."""
+    from pave_gateway.runtime import Runtime  # here: it takes a second, which other commands need not wait
+
     log.configure()
-    config = _load(site, overrides)
+    config = read_site(site, overrides)
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(serve(Runtime(config)))
-    except (InsecureError, JournalError, PortError) as error:
-        _refuse(str(error))
+    except _REFUSALS as error:
+        refuse(str(error), USAGE)
 
 
 @app.command()
-def check_config(site: _Site, overrides: _Set = None) -> None:
+def check_config(site: Site, overrides: Set = None) -> None:
     """Check the site file and say what it describes."""
-    config = _load(site, overrides)
-    try:
-        check_security(parse_endpoint(config.listen.coap)[0], config.coap.insecure)
-    except InsecureError as error:
-        _refuse(str(error))
+    config = read_site(site, overrides)
     print(f"{site}: ok: {len(config.bay)} bays, {len(config.kiosk)} kiosks, {len(config.sink)} sinks")
 
 
-async def serve(runtime: Runtime) -> None:
+app.add_typer(cli_devices.app, name="devices")
+app.add_typer(cli_settings.shadow, name="shadow")
+app.add_typer(cli_settings.command, name="command")
+app.add_typer(cli_records.app, name="records")
+for command in (cli_status.status, cli_backup.backup, cli_backup.restore, cli_doctor.doctor):
+    app.command()(command)
+
+
+async def serve(runtime: "Runtime") -> None:
     """Start `runtime`, say where it listens, and stop it cleanly on SIGTERM or SIGINT."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     addresses = await runtime.start()
-    print(f"gateway ready coap={addresses.coap} http={addresses.http}", flush=True)
+    lora = f" semtech_udp={addresses.semtech_udp}" if addresses.semtech_udp else ""
+    print(f"gateway ready coap={addresses.coap} http={addresses.http}{lora}", flush=True)
     await stopping.wait()
     await runtime.stop()
 
@@ -68,15 +81,3 @@ async def serve(runtime: Runtime) -> None:
 def main() -> None:
     """Entry point."""
     app()
-
-
-def _load(site: Path, overrides: list[str] | None) -> Config:
-    try:
-        return load(site, overrides or ())
-    except ConfigError as error:
-        _refuse(str(error))
-
-
-def _refuse(message: str) -> NoReturn:
-    print(message, file=sys.stderr)
-    raise typer.Exit(_USAGE_ERROR)

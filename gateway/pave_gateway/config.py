@@ -6,10 +6,16 @@ import string
 import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from pave_gateway.config_coap import CoapConfig
+from pave_gateway.config_journal import JournalConfig
+from pave_gateway.config_lora_ingress import ChirpStackConfig, SemtechUdpConfig, ThingsStackConfig, check_one
+from pave_gateway.config_lorawan import LorawanConfig
+from pave_gateway.config_registry import RegistryConfig
+from pave_gateway.config_state import ClockConfig, SilenceConfig
 from pave_gateway.core.places import KIOSK, Place
 from pave_gateway.toml_lines import line_of
 
@@ -65,18 +71,6 @@ class ListenConfig(_Strict):
     http: Endpoint = "127.0.0.1:8080"
 
 
-class CoapConfig(_Strict):
-    """[coap]: `insecure = true` admits plain CoAP, on loopback only."""
-
-    insecure: bool = False
-
-
-class JournalConfig(_Strict):
-    """[journal]: `path` of the SQLite file, relative to the current directory."""
-
-    path: Path
-
-
 class MqttConfig(_Strict):
     """[[sink]] kind = "mqtt"."""
 
@@ -89,24 +83,24 @@ class MqttConfig(_Strict):
 
 
 class BayConfig(_Strict):
-    """[[bay]]: where it is, what it is for, and the device in it."""
+    """[[bay]]: where it is, what it is for, and its first device, if it is to have one by the site file."""
 
     id: Id
     kind: Literal["delivery", "taxi", "disabled"]
     street: Text
     lat: Lat
     lon: Lon
-    device: Eui64
+    device: Eui64 | Literal[""] = ""
 
 
 class KioskConfig(_Strict):
-    """[[kiosk]]: a shelter's controller."""
+    """[[kiosk]]: a shelter's controller; `device` as in [[bay]]."""
 
     id: Id
     name: Text
     lat: Lat
     lon: Lon
-    device: Eui64
+    device: Eui64 | Literal[""] = ""
 
 
 class Config(_Strict):
@@ -114,8 +108,15 @@ class Config(_Strict):
 
     site: SiteConfig
     listen: ListenConfig = ListenConfig()
+    clock: ClockConfig = ClockConfig()
     coap: CoapConfig = CoapConfig()
     journal: JournalConfig
+    registry: RegistryConfig = RegistryConfig()
+    silence: SilenceConfig = SilenceConfig()
+    lorawan: LorawanConfig | None = None
+    semtech_udp: SemtechUdpConfig | None = None
+    chirpstack: ChirpStackConfig | None = None
+    things_stack: ThingsStackConfig | None = None
     sink: tuple[MqttConfig, ...] = ()
     bay: Annotated[tuple[BayConfig, ...], Field(min_length=1)]
     kiosk: tuple[KioskConfig, ...] = ()
@@ -233,29 +234,49 @@ def _nearest(word: str, words: Iterable[str]) -> str:
 
 
 def _keys_at(location: _Path) -> list[str]:
-    tables: dict[str, type[BaseModel]] = {
-        "site": SiteConfig,
-        "listen": ListenConfig,
-        "coap": CoapConfig,
-        "journal": JournalConfig,
-        "sink": MqttConfig,
-        "bay": BayConfig,
-        "kiosk": KioskConfig,
-    }
-    return list((tables[str(location[0])] if location else Config).model_fields)
+    """Return the keys of the table at `location`: numbers in it stand for entries of an array of tables."""
+    model: Any = Config
+    for part in location:
+        if isinstance(part, str):
+            model = _table_of(model.model_fields[part].annotation)
+    return list(model.model_fields)
+
+
+def _table_of(annotation: Any) -> Any:
+    """Return the model inside `Model`, `Model | None` or `tuple[Model, ...]`."""
+    inside = [each for each in get_args(annotation) if isinstance(each, type) and issubclass(each, BaseModel)]
+    return inside[0] if inside else annotation
 
 
 def _check(path: Path, text: str, config: Config) -> None:
-    """Refuse ids, devices and sink names that are used twice."""
-    faults: list[str] = []
+    """Refuse ids, devices and sink names that are used twice, and LoRaWAN that cannot be served."""
+    faults = _lorawan_faults(path, text, config)
     for key, tables in (("id", ("bay", "kiosk")), ("device", ("bay", "kiosk")), ("name", ("sink",))):
         seen: dict[str, _Path] = {}
         for table in tables:
             for index, entry in enumerate(getattr(config, table)):
                 value = getattr(entry, key)
+                if not value:  # a place without a device
+                    continue
                 first = seen.setdefault(value, (table, index, key))
                 if first != (table, index, key):
                     here, there = _where(path, text, (table, index, key)), _where(path, text, first)
                     faults.append(f"{here}: {table}.{index + 1}.{key}: {value!r} is already used at {there}")
     if faults:
         raise ConfigError("\n".join(faults))
+
+
+def _lorawan_faults(path: Path, text: str, config: Config) -> list[str]:
+    faults: list[str] = []
+    try:
+        check_one(config.semtech_udp, config.chirpstack, config.things_stack)
+    except ValueError as error:
+        faults.append(f"{path}: {error}")
+    try:
+        (config.lorawan or LorawanConfig()).settings(len(config.bay) + len(config.kiosk))
+    except ValueError as error:
+        faults.append(f"{_where(path, text, ('lorawan', 'net_id'))}: lorawan: {error}")
+    if config.lorawan is not None and config.semtech_udp is None:
+        where = _where(path, text, ("lorawan",))
+        faults.append(f"{where}: lorawan: nothing brings its frames; add [semtech_udp], or take it out")
+    return faults

@@ -18,14 +18,27 @@ class TechnicianConfig(_Strict):
 
 
 class RegistryConfig(_Strict):
-    """[registry]: `key_file`, relative to the current directory; without it, `<journal>.keys` beside the journal."""
+    """[registry]: paths are relative to the current directory.
+
+    `key_file` is `<journal>.keys` beside the journal if not given; `records`, the folder that provisioning records are
+    put into, is `records` there.
+    """
 
     key_file: Path | None = None
+    records: Path | None = None
     technician: tuple[TechnicianConfig, ...] = ()
 
     def key_path(self, journal: Path) -> Path:
         """Return where the key file is for this journal."""
         return self.key_file if self.key_file is not None else journal.with_name(journal.name + ".keys")
+
+    def records_path(self, journal: Path) -> Path:
+        """Return where provisioning records are looked for."""
+        return self.records if self.records is not None else journal.with_name("records")
+
+    def public_path(self, journal: Path) -> Path:
+        """Return where the gateway leaves what technicians need: its public key and its ID."""
+        return journal.with_name("gateway.json")
 
     def technicians(self) -> dict[str, str]:
         """Return the name of each public key."""

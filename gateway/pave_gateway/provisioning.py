@@ -162,6 +162,15 @@ def open_record(raw: bytes, key_file: KeyFile, technicians: Mapping[str, str]) -
     return content
 
 
+def outside(raw: bytes | str) -> tuple[str, int]:
+    """Return (device, epoch) as a record says them to everybody, unproven; ("", 0) where it says nothing."""
+    try:
+        envelope = _Envelope.model_validate_json(raw) if isinstance(raw, bytes) else None
+    except ValidationError:
+        envelope = None
+    return ("", 0) if envelope is None else (envelope.device, envelope.epoch)
+
+
 def seal_record(content: Provisioned, readers: Sequence[X25519PublicKey]) -> bytes:
     """Return `content`, with the signature it came with, as a record for `readers`."""
     info = _info(content.site, content.device, content.epoch)

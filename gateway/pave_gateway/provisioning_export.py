@@ -25,7 +25,7 @@ COLUMNS: tuple[str, ...] = (
 
 def entries(registry: Registry) -> list[Entry]:
     """Return every device, retired ones too, with what `COLUMNS` names; "" where there is nothing to say."""
-    return [_entry(registry, device.device) for device in registry.devices()]
+    return [entry(registry, device.device) for device in registry.devices()]
 
 
 def as_json(registry: Registry) -> str:
@@ -62,7 +62,8 @@ def sealed_records(
         yield f"{device}-{content.epoch}{SUFFIX}", seal_record(content, readers)
 
 
-def _entry(registry: Registry, device: str) -> Entry:
+def entry(registry: Registry, device: str) -> Entry:
+    """Return what `COLUMNS` names of a device that the registry has."""
     known = registry.device(device)
     assert known is not None
     standing = registry.standing(device)

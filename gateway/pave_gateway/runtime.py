@@ -1,45 +1,45 @@
 """Composition root: builds the gateway from its configuration, starts and stops it in an order that loses nothing.
 
-    start: ports -> journal -> bays rebuilt from the log -> sinks -> HTTP -> CoAP last, when all behind it is ready
-    stop:  CoAP first, so nothing new is admitted -> sinks catch up for a moment -> HTTP
+    start: ports -> core -> sinks -> HTTP, control socket -> links to devices last, when all behind them is ready
+    stop:  links first, so nothing new is admitted -> sinks catch up for a moment -> HTTP, control socket
            -> what waits is committed
 
-Every part is made from constructor arguments, so that a test or the simulation can pass its own clock, random source
-or committer (also a deliberately wrong one, to prove that the harness sees the fault).
+Every part is made from constructor arguments, so that a test or the simulation can pass its own machine or committer
+(also a deliberately wrong one, to prove that the harness sees the fault).
 """
 
 import asyncio
 import logging
-import random
-import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pave_gateway.api.app import Served, create_app
+from pave_gateway.api.control import open_control
+from pave_gateway.api.control_socket import ControlServer
 from pave_gateway.api.events import EventHub
 from pave_gateway.api.http_server import HttpServer
+from pave_gateway.assembly.core import CommitterFactory
+from pave_gateway.assembly.gateway import Gateway, Links, listen, open_gateway
+from pave_gateway.assembly.machine import Machine, this_machine
+from pave_gateway.assembly.state import State
 from pave_gateway.config import Config, MqttConfig, parse_endpoint
-from pave_gateway.core import limits
-from pave_gateway.core.bays import Bays
-from pave_gateway.core.committer import Committer
-from pave_gateway.core.ingest import Ingest
-from pave_gateway.core.places import Place
-from pave_gateway.ingress import coap_server
+from pave_gateway.core import limits, outgoing
 from pave_gateway.log import LimitedLog
 from pave_gateway.ports import tcp_listener, udp_port
 from pave_gateway.sinks.engine import SinkEngine
 from pave_gateway.sinks.mqtt import MqttSink
-from pave_gateway.store.journal import Journal, JournalReader
+from pave_gateway.store.journal import Journal
 from pave_gateway.store.threaded import ThreadedCommitter
 
 _log = logging.getLogger(__name__)
 
 
-def wall_clock_ms() -> int:
-    """Return milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
+def threaded(journal: Journal, config: Config, trusted_ms: Callable[[], int | None]) -> ThreadedCommitter:
+    """Return the committer of production: a thread of its own."""
+    return ThreadedCommitter(journal, interval_s=config.journal.commit_interval_ms / 1000, trusted_ms=trusted_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,108 +48,101 @@ class Addresses:
 
     coap: str
     http: str
+    semtech_udp: str | None = None
 
 
 class Runtime:
-    """One gateway. `start` once, `stop` once."""
+    """One gateway. `start` once, `stop` once; `gateway`, `sinks` and `links` are its parts, once it has started."""
+
+    gateway: Gateway
+    sinks: list[SinkEngine]
+    links: Links
 
     def __init__(
-        self,
-        config: Config,
-        committer_factory: Callable[[Journal], Committer] = ThreadedCommitter,
-        clock_ms: Callable[[], int] = wall_clock_ms,
-        monotonic: Callable[[], float] = time.monotonic,
-        source: random.Random | None = None,
+        self, config: Config, committer_factory: CommitterFactory = threaded, machine: Machine | None = None
     ) -> None:
-        """`source` is the random source of the back-offs."""
+        """`machine` None is this one."""
         self._config = config
         self._committer_factory = committer_factory
-        self._clock_ms = clock_ms
-        self._monotonic = monotonic
-        self._random = source or random.Random()
-        self._limited = LimitedLog(_log, monotonic)
-        self._coap: coap_server.CoapServer | None = None  # the last to come up
+        self._machine = machine
+        self._running: AsyncExitStack | None = None
 
     async def start(self) -> Addresses:
         """Start everything; return when devices can report.
 
         Raises:
-            PortError, JournalError, coap_server.InsecureError: nothing is left running.
+            PortError, and what `open_gateway` and `listen` raise: nothing is left running.
         """
+        machine = self._machine or this_machine(self._config.clock.trusted)
+        unexpected = LimitedLog(_log, lambda: machine.monotonic_ms() / 1000)
+        asyncio.get_running_loop().set_exception_handler(partial(_unexpected, unexpected))
         coap_host, coap_port = parse_endpoint(self._config.listen.coap)
         http_host, http_port = parse_endpoint(self._config.listen.http)
-        asyncio.get_running_loop().set_exception_handler(self._unexpected)
-        coap_server.check_security(coap_host, self._config.coap.insecure)
         async with AsyncExitStack() as stack:
             coap_port = udp_port(coap_host, coap_port)
             listener = stack.enter_context(tcp_listener(http_host, http_port))
-            http_port = listener.getsockname()[1]
-            self._build(stack)
-            http = HttpServer(create_app(self._served()), listener)
-            stack.push_async_callback(http.close)
-            stack.callback(self._hub.close)
-            self._start_sinks(stack)
-            self._coap = await coap_server.start(
-                coap_host, coap_port, self._ingest, self._bays, self._clock_ms, self._monotonic
-            )
-            stack.push_async_callback(self._coap.close)
+            gateway = self.gateway = await open_gateway(self._config, machine, self._committer_factory, stack)
+            self._config = gateway.core.config  # without the places, which are many
+            engines = self.sinks = [_engine(gateway, sink) for sink in self._config.sink]
+            for engine in engines:
+                gateway.core.ingest.subscribe(engine.wake)
+                gateway.core.clock.subscribe(engine.clock_changed)
+            hub = EventHub(gateway.core.bays, lambda: gateway.core.now().ms)
+            links: list[Links] = []  # they come up last
+            state = State(gateway, engines, lambda: links[0] if links else None)
+            control = open_control(gateway, state, self._config.journal.path)
+            http = HttpServer(create_app(_served(gateway, state, hub)), listener)
+            stack.push_async_callback(_close, http, control)
+            stack.callback(hub.close)
+            _start_sinks(engines, stack)
+            self.links = await listen(gateway, coap_host, coap_port, stack)
+            links.append(self.links)
             self._running = stack.pop_all()
-        return Addresses(_join(coap_host, coap_port), _join(http_host, http_port))
-
-    def _unexpected(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Log what a callback raised, limited by its kind: bytes from the network can make a library do that."""
-        error = context.get("exception")
-        self._limited.warning(f"callback {type(error).__name__}", f"{context['message']}: {error!r}")
+        _say(self._config, gateway)
+        lora = self.links.lora
+        semtech_udp = None if lora is None or lora.address is None else _join(*lora.address)
+        return Addresses(_join(coap_host, coap_port), _join(*listener.getsockname()[:2]), semtech_udp)
 
     async def stop(self) -> None:
         """Stop everything within some seconds; what was acknowledged is on disk."""
-        await self._running.aclose()
+        if self._running is not None:
+            await self._running.aclose()
 
-    def _build(self, stack: AsyncExitStack) -> None:
-        """Make the parts; `stack` closes them in reverse."""
-        places = self._config.places()
-        by_device = {place.device: place for place in places}
-        committer = self._committer_factory(Journal(self._config.journal.path))
-        stack.push_async_callback(committer.close, limits.COMMIT_WAIT_AT_STOP_S)
-        self._reader = stack.enter_context(closing(JournalReader(self._config.journal.path)))
-        self._bays = Bays(places)
-        self._engines = [self._engine(sink, by_device, committer) for sink in self._config.sink]
-        self._replay()
-        listeners = [*(engine.wake for engine in self._engines), self._bays.apply]
-        self._ingest = Ingest(by_device, committer, listeners)
-        self._hub = EventHub(self._bays, self._clock_ms)
-        _log.info("journal %s: %d readings, %d devices", self._config.journal.path, self._bays.position, len(places))
 
-    def _replay(self) -> None:
-        """Give the bays and the sinks the state they had when the log ended."""
-        for batch in self._reader.all():
-            self._bays.apply(batch)
-            for engine in self._engines:
-                engine.replay(batch)
+async def _close(*servers: HttpServer | ControlServer) -> None:
+    await asyncio.gather(*(server.close() for server in servers))
 
-    def _engine(self, sink: MqttConfig, by_device: dict[str, Place], committer: Committer) -> SinkEngine:
-        mqtt = MqttSink(self._config.site.id, by_device, sink.host, sink.port, sink.version, sink.topic)
-        cursor = self._reader.cursor(sink.name)
-        return SinkEngine(sink.name, mqtt, self._reader, committer, cursor, self._random)
 
-    def _served(self) -> Served:
-        return Served(
-            site_id=self._config.site.id,
-            site_name=self._config.site.name,
-            insecure=self._config.coap.insecure,
-            places=self._config.places(),
-            bays=self._bays,
-            ingest=self._ingest,
-            journal=self._reader,
-            sinks=self._engines,
-            hub=self._hub,
-            clock_ms=self._clock_ms,
-            coap_answers=lambda: self._coap.answers if self._coap else {},
-        )
+def _unexpected(log: LimitedLog, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what a callback raised, limited by its kind: bytes from the network can make a library do that."""
+    error = context.get("exception")
+    log.warning(f"callback {type(error).__name__}", f"{context['message']}: {error!r}")
 
-    def _start_sinks(self, stack: AsyncExitStack) -> None:
-        tasks = {engine: asyncio.create_task(engine.run(), name=f"sink {engine.name}") for engine in self._engines}
-        stack.push_async_callback(_finish_sinks, tasks)
+
+def _engine(gateway: Gateway, config: MqttConfig) -> SinkEngine:
+    core = gateway.core
+    sink = MqttSink(core.config.site.id, config.host, config.port, config.version, config.topic)
+    teller = outgoing.Teller(core.registry, core.bays, core.clock_log, core.now)
+    cursor = core.reader.cursor(config.name)
+    return SinkEngine(config.name, sink, core.reader, core.committer, cursor, core.machine.source, teller.tell)
+
+
+def _served(gateway: Gateway, state: State, hub: EventHub) -> Served:
+    config = gateway.core.config
+    return Served(
+        site_name=config.site.name,
+        insecure=config.coap.insecure,
+        places=list(gateway.core.registry.places.values()),
+        bays=gateway.core.bays,
+        state=state,
+        hub=hub,
+        clock_ms=lambda: gateway.core.now().ms,
+    )
+
+
+def _start_sinks(engines: list[SinkEngine], stack: AsyncExitStack) -> None:
+    tasks = {engine: asyncio.create_task(engine.run(), name=f"sink {engine.name}") for engine in engines}
+    stack.push_async_callback(_finish_sinks, tasks)
 
 
 async def _finish_sinks(tasks: "dict[SinkEngine, asyncio.Task[None]]") -> None:
@@ -163,6 +156,15 @@ async def _finish(engine: SinkEngine, task: "asyncio.Task[None]") -> None:
         await asyncio.wait([task], timeout=limits.DRAIN_AT_STOP_S)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+def _say(config: Config, gateway: Gateway) -> None:
+    core = gateway.core
+    _log.info(
+        "journal %s: log up to %d, %d places, %d devices with OSCORE keys; gateway ID %s",
+        config.journal.path, core.bays.position, len(core.registry.places), len(core.contexts),
+        core.registrar.keys.gateway_id.hex(),
+    )  # fmt: skip
 
 
 def _join(host: str, port: int) -> str:

@@ -28,10 +28,10 @@ def _lines(text: str) -> dict[tuple[str | int, ...], int]:
         if match := _ARRAY.match(line):
             index = counts.get(match[1], 0)
             counts[match[1]] = index + 1
-            table = (match[1], index)
+            table = (*match[1].split("."), index)
             lines[table] = number
         elif match := _TABLE.match(line):
-            table = (match[1],)
+            table = tuple(match[1].split("."))
             lines[table] = number
         elif match := _KEY.match(line):
             lines.setdefault((*table, match[1]), number)

@@ -16,6 +16,7 @@ from oscore_support import WALL_MS, MemoryCommitter, MemoryDisk, Sealer, keys_of
 
 from pave_gateway.core.bays import Bays
 from pave_gateway.core.ingest import Ingest
+from pave_gateway.core.instant import Now
 from pave_gateway.core.oscore_contexts import OscoreContexts
 from pave_gateway.core.places import Place
 from pave_gateway.core.shadow_resources import Reply
@@ -59,7 +60,7 @@ class Gateway:
             ingest=self.ingest,
             committer=self.committer,
             site=site,
-            clock_ms=lambda: WALL_MS,
+            now=lambda: Now(0, WALL_MS, True),
             monotonic=time.monotonic,
             random_below=source.randrange,
             insecure=insecure,

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import aiocoap
 import httpx
 import pytest
 
+from pave_gateway.assembly.machine import Machine
 from pave_gateway.config import Config, load
 from pave_gateway.core.rows import ReadingRow
 from pave_gateway.runtime import Addresses, Runtime
@@ -35,6 +37,8 @@ name = "Laboratory"
 [listen]
 coap = "127.0.0.1:0"
 http = "127.0.0.1:0"
+[clock]
+trusted = true
 [coap]
 insecure = true
 [journal]
@@ -89,6 +93,12 @@ def row(device: str = BAY, seq: int = 1, epoch: int = 1, occupied: bool = True, 
     """Return the same as a row of the log."""
     values = {"occupied": occupied, "reason": "field"}
     return ReadingRow(device, epoch, seq, "presence", read_ms, read_ms, values)
+
+
+def machine_at(wall_ms: int) -> Machine:
+    """Return a machine whose clocks stand still."""
+    source = random.Random(1)
+    return Machine(lambda: 1000, lambda: wall_ms, lambda: True, "test", source.randbytes, source)
 
 
 @contextlib.asynccontextmanager

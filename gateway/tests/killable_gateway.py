@@ -7,11 +7,11 @@ In both the disk takes 20 ms for each COMMIT, so how often a kill falls before o
 import asyncio
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pave_gateway.cli import serve
-from pave_gateway.config import load
+from pave_gateway.config import Config, load
 from pave_gateway.core.committer import Committed, Done, Row
 from pave_gateway.runtime import Runtime
 from pave_gateway.store.journal import Journal
@@ -23,9 +23,9 @@ COMMIT_S = 0.02
 class HonestCommitter(ThreadedCommitter):
     """The production committer on a disk that takes its time."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, config: Config, trusted_ms: Callable[[], int | None]) -> None:
         journal._db.set_commit_hook(_take_time)
-        super().__init__(journal)
+        super().__init__(journal, interval_s=config.journal.commit_interval_ms / 1000, trusted_ms=trusted_ms)
 
 
 class EarlyCommitter(HonestCommitter):

@@ -7,13 +7,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pave_gateway.core.committer import CommitFailed, Committed, CommitterBusy, Conflicted, Done, Outcome, Row
+from pave_gateway.core.committer import (
+    CommitFailed,
+    Committed,
+    CommitterBusy,
+    Conflicted,
+    Done,
+    Outcome,
+    Outdated,
+    Row,
+)
 from pave_gateway.core.ingest import Ingest
+from pave_gateway.core.instant import Now
 from pave_gateway.core.oscore_contexts import OscoreContexts
 from pave_gateway.core.places import Place
 from pave_gateway.core.rows import ReadingRow, ReplayRow, SenderRow, StoredReading
+from pave_gateway.ingress.coap_changes import Changing
 from pave_gateway.ingress.coap_counters import CoapCounters, Drops
 from pave_gateway.ingress.coap_front import CoapFront, FrontParts
+from pave_gateway.ingress.oscore_gate import Reservations
 from pave_wire import coap, model, oscore
 from pave_wire.coap import CON, POST, Message
 from pave_wire.oscore_context import FRESH_WINDOW, Context
@@ -41,9 +53,9 @@ def device_name(number: int) -> str:
     return f"24a160fffe{number:06x}"
 
 
-def keys_of(number: int, id_context: bytes | None = None) -> Keys:
+def keys_of(number: int, id_context: bytes | None = None, gateway_id: bytes = GATEWAY_ID) -> Keys:
     secret = random.Random(number).randbytes(16)
-    return Keys(device_name(number), secret, b"salt", GATEWAY_ID, number.to_bytes(3, "big"), id_context)
+    return Keys(device_name(number), secret, b"salt", gateway_id, number.to_bytes(3, "big"), id_context)
 
 
 class Sealer:
@@ -94,6 +106,15 @@ def get(path: str, *options: tuple[int, bytes], kind: int = CON) -> Message:
     return Message(kind, coap.GET, 0, b"", coap.ordered([*own, *options]))
 
 
+@dataclass(frozen=True)
+class ValueRow:
+    """A value and its version, which must follow the one on disk."""
+
+    name: str
+    version: int
+    value: str
+
+
 @dataclass
 class MemoryDisk:
     """A journal in memory. What is in it survives `kill`; what waits does not."""
@@ -101,11 +122,14 @@ class MemoryDisk:
     windows: dict[str, tuple[int, int]] = field(default_factory=dict)
     reserved: dict[str, int] = field(default_factory=dict)
     readings: dict[str, ReadingRow] = field(default_factory=dict)
+    values: dict[str, tuple[int, str]] = field(default_factory=dict)
     keeps_windows: bool = True  # False: the negative control, a gateway whose windows are no part of the transaction
 
     def write(self, rows: Sequence[Row]) -> Outcome:
         stored: list[StoredReading] = []
         for row in rows:
+            if isinstance(row, ValueRow) and self.values.get(row.name, (0, ""))[0] != row.version - 1:
+                return Outdated(f"{row.name} has another version than {row.version - 1}")
             if isinstance(row, ReadingRow):
                 known = self.readings.get(row.identity)
                 if known is not None and known.values != row.values:
@@ -119,6 +143,8 @@ class MemoryDisk:
             elif isinstance(row, SenderRow):
                 assert row.reserved >= self.reserved.get(row.device, 0), "a reservation went back"
                 self.reserved[row.device] = row.reserved
+            elif isinstance(row, ValueRow):
+                self.values[row.name] = (row.version, row.value)
         return Committed(tuple(stored))
 
 
@@ -131,6 +157,7 @@ class MemoryCommitter:
         self.queue: list[tuple[Sequence[Row], Done]] = []
         self.max_queued = max_queued
         self.fault = ""  # why commits fail
+        self.groups: list[Sequence[Row]] = []  # that were committed
 
     def submit(self, rows: Sequence[Row], done: Done, urgent: bool = False) -> None:
         if len(self.queue) >= self.max_queued:
@@ -142,7 +169,10 @@ class MemoryCommitter:
     def flush(self, groups: int = 1 << 30) -> None:
         taken, self.queue = self.queue[:groups], self.queue[groups:]
         for rows, done in taken:
-            done(CommitFailed(self.fault) if self.fault else self.disk.write(rows))
+            outcome = CommitFailed(self.fault) if self.fault else self.disk.write(rows)
+            if isinstance(outcome, Committed):
+                self.groups.append(rows)
+            done(outcome)
 
     async def close(self, timeout_s: float) -> None:
         self.flush()
@@ -179,6 +209,9 @@ class Bench:
         lost: bool = False,
         committer: Any = None,
         seed: int = 1,
+        changing: dict[bytes, Changing] | None = None,
+        gateway_id: bytes = GATEWAY_ID,
+        reservations: Reservations = lambda: ({}, 0),
     ) -> None:
         self.disk = disk or MemoryDisk()
         self.committer = committer or MemoryCommitter(self.disk, at_once)
@@ -186,7 +219,7 @@ class Bench:
         self.contexts = OscoreContexts(source.randbytes)
         places: dict[str, Place] = {}
         for number in range(0x101, 0x101 + devices):
-            keys = keys_of(number)
+            keys = keys_of(number, gateway_id=gateway_id)
             window = None if lost else self.disk.windows.get(keys.device, FRESH_WINDOW)
             self.contexts.add(keys, window, self.disk.reserved.get(keys.device, 0) + (ERA_JUMP if lost else 0))
             places[keys.device] = Place(f"bay-{number:x}", "delivery", "Rue de Bercy", 48.8, 2.3, keys.device)
@@ -199,11 +232,13 @@ class Bench:
             self.contexts,
             self.ingest,
             self.committer,
-            lambda: WALL_MS,
+            lambda: Now(0, WALL_MS, True),
             source.randrange,
             drops,
             self.counters,
             insecure,
+            reservations,
+            changing or {},
         )
         self.front = CoapFront(parts, self._wake)
         self.tokens: Any = NoTokens()

@@ -7,17 +7,19 @@ from pathlib import Path
 
 import httpx
 import pytest
-from gateway_support import BAY, TAXI, coap_client, config_in, free_port, reading, running, site_file
+from gateway_support import BAY, TAXI, coap_client, config_in, free_port, machine_at, reading, running, site_file
 
 from pave_gateway.api.events import EventHub
+from pave_gateway.api.features import bay_properties, etag
 from pave_gateway.config import load
 from pave_gateway.console import page
 from pave_gateway.console.street_map import MARK_GAP, draw
 from pave_gateway.core import limits
 from pave_gateway.core.bays import Bays
+from pave_gateway.core.instant import ClockLog, ClockRow
 from pave_gateway.core.places import Place
 from pave_gateway.core.rows import ReadingRow, StoredReading
-from pave_gateway.ingress import coap_server
+from pave_gateway.ingress import coap_site
 from pave_wire import model
 
 NOW_MS = 1795414323120
@@ -26,7 +28,7 @@ NOW_MS = 1795414323120
 @pytest.fixture
 async def site(tmp_path):
     """Yield (HTTP client, post a state change over CoAP)."""
-    async with running(config_in(tmp_path), clock_ms=lambda: NOW_MS) as (_, addresses), coap_client() as post:
+    async with running(config_in(tmp_path), machine=machine_at(NOW_MS)) as (_, addresses), coap_client() as post:
 
         async def change(device: str, occupied: bool, seq: int = 1, age_s: float = 0) -> None:
             item = reading(device, seq=seq, occupied=occupied, age_s=age_s)
@@ -53,8 +55,11 @@ async def test_the_geojson_has_a_point_per_bay_with_its_state(site):
                 "id": "lab-l-01",
                 "kind": "delivery",
                 "street": "Rue de Bercy",
+                "state": "occupied",
                 "occupied": True,
+                "confidence": None,
                 "since": "2026-11-23T06:11:51.120Z",
+                "since_error_s": None,
                 "age_s": 12,
                 "seq": 7,
             },
@@ -67,13 +72,48 @@ async def test_the_geojson_has_a_point_per_bay_with_its_state(site):
                 "id": "lab-t-01",
                 "kind": "taxi",
                 "street": "Rue de Bercy",
+                "state": None,
                 "occupied": None,
+                "confidence": None,
                 "since": None,
+                "since_error_s": None,
                 "age_s": None,
                 "seq": None,
             },
         },
     ]
+
+
+def test_a_bay_that_is_blind_says_so_and_since_when_how_surely():
+    bays = Bays([Place("b1", "delivery", "Rue de Bercy", 48.8, 2.3, BAY)])
+    values = {"blind": True, "confidence": 0.25, "lasted": 60, "ended": "vacant"}
+    bays.apply([StoredReading(1, ReadingRow(BAY, 1, 4, "presence", NOW_MS, NOW_MS - 10_000, values))])
+    assert bay_properties(next(iter(bays)), NOW_MS + 5_000) == {
+        "id": "b1",
+        "kind": "delivery",
+        "street": "Rue de Bercy",
+        "state": "blind",
+        "occupied": None,
+        "confidence": 0.25,
+        "since": "2026-11-23T06:11:53.120Z",
+        "since_error_s": 2,  # 1.5: the age may be off by 5 %, and is rounded to a second
+        "age_s": 15,
+        "seq": 4,
+    }
+
+
+def test_an_etag_changes_with_all_that_the_answer_is_made_of():
+    places = [Place("b1", "delivery", "Rue de Bercy", 48.8, 2.3, BAY)]
+    bays = Bays(places, clock=ClockLog([ClockRow(0, "boot", 0, False)]))
+    tags = [etag(places, bays)]
+    bays.apply([StoredReading(1, ReadingRow(BAY, 1, 1, "presence", 0, 0, {"occupied": True}, synchronized=False))])
+    tags.append(etag(places, bays))
+    bays.clock.add(ClockRow(1, "boot", NOW_MS, True))
+    tags.append(etag(places, bays))
+    bays.assign("b1", TAXI, 1)
+    tags.append(etag(places, bays))
+    tags.append(etag([], bays))
+    assert len(set(tags)) == 5 and etag([], bays) == tags[-1]
 
 
 async def test_an_etag_spares_the_body_until_a_reading_comes(site):
@@ -128,14 +168,14 @@ async def until_free(client: httpx.AsyncClient) -> None:
 async def test_the_counters_are_served_while_coap_is_still_coming_up(tmp_path, monkeypatch):
     config = load(site_file(tmp_path), [f"listen.http=127.0.0.1:{free_port()}"])
     begun = []
-    start = coap_server.start
+    start = coap_site.start
 
     async def start_late(*arguments):
         async with httpx.AsyncClient(trust_env=False) as client:
             begun.append(await client.get(f"http://{config.listen.http}/stats"))
         return await start(*arguments)
 
-    monkeypatch.setattr(coap_server, "start", start_late)
+    monkeypatch.setattr(coap_site, "start", start_late)
     async with running(config):
         assert begun[0].status_code == 200
         assert begun[0].json()["since_start"]["coap_answers"] == {}
@@ -148,7 +188,10 @@ async def test_the_counters_and_the_health_are_served(site):
     assert counters["stored"] == counters["since_start"]["acknowledged"] == 1
     assert counters["since_start"]["coap_answers"] == {"2.04": 1}
     assert counters["availability"]["delivery"] == {"free": 1, "total": 1}
-    assert (await client.get("/healthz")).json() == {"status": "ok", "storage_error": ""}
+    health = (await client.get("/healthz")).json()
+    assert (health["status"], health["storage_error"]) == ("ok", "")
+    assert [finding["severity"] for finding in health["findings"]] == ["warning"]
+    assert "plain CoAP is on" in health["findings"][0]["what"]
 
 
 async def test_the_page_shows_every_bay_in_words_and_warns_of_plain_coap(site):

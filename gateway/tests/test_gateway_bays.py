@@ -44,8 +44,8 @@ class Fixed:
     def occupied_places(self):
         return self.stands
 
-    def attribute(self, device, position, read_ms, synchronized):
-        return next((each for each in self.stands if each.device == device), None)
+    def attribute(self, stored):
+        return next((each for each in self.stands if each.device == stored.row.device), None)
 
 
 class Log:

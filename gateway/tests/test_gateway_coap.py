@@ -25,7 +25,8 @@ from gateway_support import (
 )
 
 from pave_gateway.core.committer import CommitterBusy
-from pave_gateway.store.inline import commit_one
+from pave_gateway.core.rows import ReadingRow
+from pave_gateway.store.inline import InlineCommitter
 from pave_gateway.store.journal import JournalReader
 from pave_wire import model
 
@@ -112,7 +113,7 @@ async def test_what_cannot_be_taken_is_answered_with_its_code_and_problem_detail
 
 async def test_a_commit_that_fails_is_answered_5_03_with_max_age_and_storing_resumes(tmp_path):
     async with running(config_in(tmp_path)) as (runtime, gateway), coap_client() as post:
-        runtime._ingest._committer._journal._db.execute(
+        runtime.gateway.core.committer._journal._db.execute(
             "PRAGMA query_only=1"
         )  # of a connection given up after an error
         response = await post(gateway.coap, pack(reading()))
@@ -120,21 +121,21 @@ async def test_a_commit_that_fails_is_answered_5_03_with_max_age_and_storing_res
         assert response.opt.max_age == 2
         assert problem_in(response)[-1] == "Not stored"
         assert stored(tmp_path) == []
+        await asyncio.sleep(response.opt.max_age)
         assert str((await post(gateway.coap, pack(reading()))).code)[:4] == "2.04"
     assert stored(tmp_path) == [f"{BAY}:1:1"]
 
 
-class FullCommitter:
-    """Takes nothing."""
+class FullCommitter(InlineCommitter):
+    """Takes no readings."""
 
-    def __init__(self, journal) -> None:
-        self._journal = journal
+    def __init__(self, journal, config, trusted_ms) -> None:
+        super().__init__(journal)
 
     def submit(self, rows, done, urgent=False) -> None:
-        raise CommitterBusy("4096 groups are waiting for the disk")
-
-    async def close(self, timeout_s: float) -> None:
-        self._journal.close()
+        if isinstance(rows[0], ReadingRow):
+            raise CommitterBusy("4096 groups are waiting for the disk")
+        super().submit(rows, done)
 
 
 async def test_an_overloaded_gateway_answers_5_03_with_max_age(tmp_path):
@@ -148,7 +149,7 @@ class SlowCommitter(FullCommitter):
     """Commits after 0.3 s, longer than a client waits for its first answer."""
 
     def submit(self, rows, done, urgent=False) -> None:
-        asyncio.get_running_loop().call_later(0.3, lambda: done(commit_one(self._journal, rows)))
+        asyncio.get_running_loop().call_later(0.3, lambda: InlineCommitter.submit(self, rows, done))
 
 
 async def test_a_slow_commit_is_answered_separately_and_not_before_it_is_done(tmp_path):
@@ -174,9 +175,9 @@ async def test_the_state_of_the_bays_survives_a_restart(tmp_path):
     config = config_in(tmp_path)
     async with running(config) as (runtime, gateway), coap_client() as post:
         await post(gateway.coap, pack(reading(occupied=False)))
-        before = [(bay.occupied, bay.since_ms, bay.seq) for bay in runtime._bays]
+        before = [(bay.occupied, bay.since_ms, bay.seq) for bay in runtime.gateway.core.bays]
     async with running(config) as (runtime, _):
-        assert [(bay.occupied, bay.since_ms, bay.seq) for bay in runtime._bays] == before
+        assert [(bay.occupied, bay.since_ms, bay.seq) for bay in runtime.gateway.core.bays] == before
         assert before[0][0] is False
 
 

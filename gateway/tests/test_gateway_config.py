@@ -10,7 +10,6 @@ from gateway_support import mqtt_sink, site_file
 from typer.testing import CliRunner
 
 from pave_gateway.config import ConfigError, load, parse_endpoint
-from pave_gateway.ingress.coap_server import InsecureError, check_security
 from pave_gateway.ports import PortError, tcp_listener, udp_port
 from pave_gateway.toml_lines import line_of
 
@@ -148,13 +147,33 @@ def test_the_line_of_a_key_is_found_in_the_right_table():
     assert line_of(text, ("nowhere",)) is None
 
 
-def test_plain_coap_is_refused_unless_insecure_and_loopback():
-    check_security("127.0.0.1", True)
-    check_security("::1", True)
-    with pytest.raises(InsecureError, match="insecure = true"):
-        check_security("127.0.0.1", False)
-    with pytest.raises(InsecureError, match="not loopback"):
-        check_security("0.0.0.0", True)
+def test_keys_of_tables_in_tables_are_named_with_their_line(tmp_path):
+    path = site_file(tmp_path, '[journal.ttl_days]\nalarms = 3\n[[registry.technician]]\nname = "A"\nkee = "00"\n')
+    message = error_of(path)
+    lines = path.read_text().splitlines()
+    assert f"{path}:{lines.index('alarms = 3') + 1}: journal.ttl_days.alarms: is not a key here; did you" in message
+    kee = lines.index('kee = "00"') + 1
+    assert f"{path}:{kee}: registry.technician.1.kee: is not a key here; did you mean 'key'?" in message
+
+
+def test_a_place_may_have_no_device_and_two_may_have_none(tmp_path):
+    path = site_file(tmp_path)
+    text = path.read_text()
+    path.write_text(text.replace('device = "24a160fffe000101"\n', "").replace('device = "24a160fffe000102"\n', ""))
+    assert [place.device for place in load(path).places()] == ["", "", "24a160fffe000201"]
+
+
+@pytest.mark.parametrize(
+    ("sections", "expected"),
+    [
+        ('[semtech_udp]\ngateways = "any"\n[chirpstack]\nhost = "h"\nclient_id = "x"\n', "belongs to one network"),
+        ("[lorawan]\nrx_delay_s = 1\n", "nothing brings its frames"),
+        ('[semtech_udp]\ngateways = "any"\n[lorawan]\naddresses = "01a20000/31"\n', "shorten the prefix"),
+        ('[semtech_udp]\nlisten = "0.0.0.0:1700"\ngateways = "any"\n', "name one address of this machine"),
+    ],
+)
+def test_lorawan_that_cannot_be_served_is_refused(tmp_path, sections, expected):
+    assert expected in error_of(site_file(tmp_path, sections))
 
 
 @pytest.mark.parametrize(("kind", "take"), [(socket.SOCK_DGRAM, udp_port), (socket.SOCK_STREAM, tcp_listener)])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pave_gateway.core.bays import Bay, Bays
 from pave_gateway.core.committer import CommitFailed, Committed, CommitterBusy, Conflicted
 from pave_gateway.core.ingest import Accepted, Ingest, Refusal, Refused
+from pave_gateway.core.instant import Now
 from pave_gateway.core.places import Place
 from pave_gateway.core.rows import StoredReading
 
@@ -64,14 +65,14 @@ def ingest_with(committer: HandCommitter, listeners=(), max_in_flight: int = 100
 
 def test_a_reading_is_acknowledged_only_after_it_is_committed(committer):
     verdicts = []
-    ingest_with(committer).offer([reading()], 5000, verdicts.append)
+    ingest_with(committer).offer([reading()], Now(0, 5000, True), verdicts.append)
     assert verdicts == []
     committer.commit()
     assert verdicts == [Accepted(repeated=0)]
 
 
 def test_the_time_of_a_reading_is_its_arrival_less_its_age(committer):
-    ingest_with(committer).offer([reading(age_s=1.5)], 10_000, lambda _: None)
+    ingest_with(committer).offer([reading(age_s=1.5)], Now(0, 10_000, True), lambda _: None)
     stored = committer.waiting[0][0][0]
     assert (stored.received_ms, stored.read_ms) == (10_000, 8_500)
 
@@ -79,7 +80,7 @@ def test_the_time_of_a_reading_is_its_arrival_less_its_age(committer):
 def test_listeners_hear_of_a_reading_before_its_device_does(committer):
     heard = []
     ingest = ingest_with(committer, [lambda stored: heard.append(stored[0].row.identity)])
-    ingest.offer([reading()], 0, lambda _: heard.append("acknowledged"))
+    ingest.offer([reading()], Now(0, 0, True), lambda _: heard.append("acknowledged"))
     committer.commit()
     assert heard == [f"{BAY}:1:1", "acknowledged"]
 
@@ -87,11 +88,11 @@ def test_listeners_hear_of_a_reading_before_its_device_does(committer):
 def test_a_failed_commit_is_never_acknowledged_and_the_next_one_may_succeed(committer):
     verdicts = []
     ingest = ingest_with(committer)
-    ingest.offer([reading()], 0, verdicts.append)
+    ingest.offer([reading()], Now(0, 0, True), verdicts.append)
     committer.fail()
     assert verdicts == [Refused(Refusal.NOT_STORED, "disk full")]
     assert ingest.storage_error == "disk full"
-    ingest.offer([reading()], 0, verdicts.append)
+    ingest.offer([reading()], Now(0, 0, True), verdicts.append)
     committer.commit()
     assert verdicts[1] == Accepted(repeated=0)
     assert ingest.storage_error == ""
@@ -101,7 +102,7 @@ def test_a_conflict_is_refused_with_the_identity_and_counted_and_tells_nothing_o
     verdicts, heard = [], []
     ingest = ingest_with(committer, [heard.append])
     ingest.storage_error = "disk full"
-    ingest.offer([reading(), reading(seq=2)], 0, verdicts.append)
+    ingest.offer([reading(), reading(seq=2)], Now(0, 0, True), verdicts.append)
     committer.conflict()
     assert verdicts[0].why is Refusal.CONFLICT
     assert f"{BAY}:1:1" in verdicts[0].detail
@@ -117,7 +118,7 @@ def test_a_listener_that_fails_hides_a_commit_neither_from_the_others_nor_from_t
     heard = []
     ingest = ingest_with(committer, [broken, heard.append])
     verdicts = []
-    ingest.offer([reading()], 0, verdicts.append)
+    ingest.offer([reading()], Now(0, 0, True), verdicts.append)
     committer.commit()
     assert len(heard) == 1
     assert verdicts == [Accepted(repeated=0)]
@@ -127,7 +128,7 @@ def test_a_listener_that_fails_hides_a_commit_neither_from_the_others_nor_from_t
 def test_an_unknown_device_is_refused_and_nothing_is_submitted(committer):
     verdicts = []
     ingest = ingest_with(committer)
-    ingest.offer([reading(STRANGER), reading(STRANGER, 2)], 0, verdicts.append)
+    ingest.offer([reading(STRANGER), reading(STRANGER, 2)], Now(0, 0, True), verdicts.append)
     assert verdicts[0].why is Refusal.UNKNOWN_DEVICE
     assert STRANGER in verdicts[0].detail
     assert committer.waiting == []
@@ -137,12 +138,12 @@ def test_an_unknown_device_is_refused_and_nothing_is_submitted(committer):
 def test_readings_in_flight_are_bounded_and_admitted_again_after_the_commit(committer):
     verdicts = []
     ingest = ingest_with(committer, max_in_flight=2)
-    ingest.offer([reading(seq=1), reading(seq=2)], 0, verdicts.append)
-    ingest.offer([reading(seq=3)], 0, verdicts.append)
+    ingest.offer([reading(seq=1), reading(seq=2)], Now(0, 0, True), verdicts.append)
+    ingest.offer([reading(seq=3)], Now(0, 0, True), verdicts.append)
     assert [verdict.why for verdict in verdicts] == [Refusal.BUSY]
     committer.commit()
     assert ingest.in_flight == 0
-    ingest.offer([reading(seq=3)], 0, verdicts.append)
+    ingest.offer([reading(seq=3)], Now(0, 0, True), verdicts.append)
     committer.commit()
     assert verdicts[-1] == Accepted(repeated=0)
 
@@ -151,7 +152,7 @@ def test_a_busy_committer_refuses_and_leaves_nothing_in_flight(committer):
     verdicts = []
     committer.busy = True
     ingest = ingest_with(committer)
-    ingest.offer([reading()], 0, verdicts.append)
+    ingest.offer([reading()], Now(0, 0, True), verdicts.append)
     assert verdicts[0].why is Refusal.BUSY
     assert ingest.in_flight == 0
 
@@ -233,6 +234,6 @@ def test_any_order_of_arrival_ends_in_the_same_occupancy():
 
 def test_a_kiosk_cannot_say_that_a_bay_is_occupied(committer):
     verdicts = []
-    ingest_with(committer).offer([reading(KIOSK)], 1000, verdicts.append)
+    ingest_with(committer).offer([reading(KIOSK)], Now(0, 1000, True), verdicts.append)
     assert isinstance(verdicts[0], Refused) and verdicts[0].why is Refusal.FOREIGN_VALUE
     assert committer.waiting == []

@@ -34,6 +34,8 @@ async def test_aiocoap_reports_reads_discovers_and_downloads_64_kib(context):
     async with running(gateway) as server, device(context, uri_of(server)) as peer:
         assert await peer.report(1) == "2.04"
         assert gateway.disk.readings and gateway.disk.windows[NAME][0] >= 0
+        assert await peer.report(1) == "2.04", "again: it has our name on it"
+        assert server.counters.repeated == 1
         assert await peer.report(1, occupied=False) == "4.09"
         assert free(await peer.ask("a")) == 0
         links = bytes.fromhex((await peer.ask(".well-known/core"))["payload"]).decode()
@@ -59,6 +61,24 @@ async def test_an_observer_hears_of_changes_and_none_comes_twice_or_out_of_order
         while free(await peer.hear(tag)) != 0:
             pass
     assert server.counters.notifications <= 4  # eight changes within two seconds, coalesced
+
+
+async def test_a_device_that_was_removed_hears_no_more_of_what_it_observes_and_is_not_asked(context):
+    gateway = Gateway()
+    async with running(gateway) as server, device(context, uri_of(server)) as peer:
+        tag = peer.send("a", observe=True)
+        assert free(await peer.hear(tag)) == 0
+        asked = asyncio.create_task(server.ask(NAME, coap.POST, "x", b"slow", 60))
+        await asyncio.sleep(0.1)
+        gateway.contexts.remove(NAME)
+        with pytest.raises(Unreachable, match="did not answer"):
+            await asked
+        assert gateway.parts.site._observables[0]._news == {}
+        report = Sealer(FIRST + 1).report(1, occupied=False)
+        server._socket.datagram_received(report, ("127.0.0.1", 9))
+        with pytest.raises(TimeoutError):
+            await peer.hear(tag, 1.5)
+        assert server.counters.notifications == 0
 
 
 async def test_everything_works_over_a_path_that_loses_repeats_reorders_and_changes_addresses(context):

@@ -23,9 +23,9 @@ from pave_gateway.core.rows import (
     SenderRow,
 )  # fmt: skip
 from pave_gateway.store import meta, snapshots
-from pave_gateway.store.devices import FRESH_WINDOW, Device, accepted, packed_mask, unpacked_mask
+from pave_gateway.store.devices import Device, accepted, packed_mask, unpacked_mask
 from pave_gateway.store.journal import Journal, JournalError, JournalReader
-from pave_wire.oscore_context import Context
+from pave_wire.oscore_context import FRESH_WINDOW, Context
 
 CLASSES = ("alarm", "presence", "health", "diagnostics")
 
@@ -88,14 +88,17 @@ def test_whatever_arrives_in_whatever_order_is_in_the_log_once_through_restarts_
 ):
     path = tmp_path_factory.mktemp("model") / "journal.sqlite"
     journal, model = Journal(path), Model()
-    for group, event in zip(groups, events, strict=False):
-        if event in ("restart", "killed"):
-            journal._db.close() if event == "killed" else journal.close()
-            journal._lock.close()
-            journal = Journal(path)
-        if event == "full":
-            fail_once(journal, group)
-        assert type(journal.write([group])[0]) is model.write(group)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "SNAPSHOT_READINGS", 5)
+        patch.setattr(limits, "SNAPSHOT_DEVICES", 1)
+        for group, event in zip(groups, events, strict=False):
+            if event in ("restart", "killed"):
+                journal._db.close() if event == "killed" else journal.close()
+                journal._lock.close()
+                journal = Journal(path)
+            if event == "full":
+                fail_once(journal, group)
+            assert type(journal.write([group])[0]) is model.write(group)
     assert sorted(identities(path)) == sorted(model.values)
     journal.close()
 
@@ -142,11 +145,29 @@ def test_a_snapshot_that_was_cut_short_leaves_the_one_before_in_force(path, monk
     assert journal.write([[row(device, seq)] for device in devices for seq in (1, 2)]) == [Committed(())] * 40
 
 
+def test_a_snapshot_that_began_with_a_refused_transaction_is_forgotten(path, monkeypatch):
+    monkeypatch.setattr(limits, "SNAPSHOT_READINGS", 4)
+    monkeypatch.setattr(limits, "SNAPSHOT_DEVICES", 1)
+    journal = Journal(path)
+    journal.write([[ReplayRow(KIOSK, *FRESH_WINDOW)], [counted(0, 1, KIOSK)], [row(TAXI, 1)]])
+    fail_once(journal, [row(BAY, seq) for seq in (1, 2, 3)])  # its goal would be position 5
+    journal.write([[row(TAXI, 2)]])
+    journal.write([[counted(1, 2, KIOSK)]])  # position 4
+    journal._db.close()
+    journal._lock.close()
+    journal = Journal(path)
+    assert JournalReader(path).replay_windows()[0][KIOSK] == window_after(0, 1)
+    known = [[row(TAXI, 1)], [row(TAXI, 2)], [counted(0, 1, KIOSK)], [counted(1, 2, KIOSK)]]
+    assert journal.write(known) == [Committed(())] * 4
+    assert len(journal.write([[row(BAY, seq) for seq in (1, 2, 3)]])[0].stored) == 3
+
+
 def test_snapshots_are_the_state_that_reading_the_whole_log_gives(path, monkeypatch):
     monkeypatch.setattr(limits, "SNAPSHOT_READINGS", 30)
     monkeypatch.setattr(limits, "SNAPSHOT_DEVICES", 2)
     source = random.Random(4)
     journal = Journal(path)
+    journal.write([[ReplayRow(device, *FRESH_WINDOW) for device in (BAY, TAXI, KIOSK)]])
     for counter in range(300):
         device = source.choice([BAY, TAXI, KIOSK])
         item = replace(
@@ -216,31 +237,22 @@ def test_the_window_of_a_repetition_and_of_a_get_is_stored(path):
     assert reader.replay_windows()[0] == {BAY: window_after(1, 2, 9), KIOSK: window_after(7)}
 
 
-def test_new_keys_start_a_window_that_older_readings_do_not_touch(path):
-    journal = Journal(path)
-    journal.write([[counted(counter)] for counter in range(100, 120)])
-    journal.write([[ReplayRow(BAY, *FRESH_WINDOW)]])
-    assert JournalReader(path).replay_windows()[0][BAY] == FRESH_WINDOW
-    journal.write([[counted(0, seq=500)]])
-    assert JournalReader(path).replay_windows()[0][BAY] == window_after(0)
-
-
 def test_a_window_of_a_refused_group_is_not_stored(path):
     journal = Journal(path)
-    journal.write([[counted(1)]])
+    journal.write([[counted(1), ReplayRow(BAY, *window_after(1))]])
     other = replace(counted(2, seq=1), values={"occupied": False})
     assert type(journal.write([[other, ReplayRow(BAY, *window_after(1, 2))]])[0]) is Conflicted
     assert JournalReader(path).replay_windows()[0][BAY] == window_after(1)
 
 
-def test_a_device_never_heard_of_has_a_fresh_window(path):
-    Journal(path)
-    assert JournalReader(path).replay_windows() == ({}, FRESH_WINDOW)
+def test_a_device_never_heard_of_has_to_prove_that_it_is_fresh(path):
+    Journal(path).write([[counted(1)]])  # without a window of its own: the journal does not guess
+    assert JournalReader(path).replay_windows() == ({BAY: None}, None)
 
 
 def test_in_a_new_era_every_window_is_lost_until_its_device_has_proved_to_be_fresh(path):
     journal = Journal(path)
-    journal.write([[counted(1)], [ReplayRow(KIOSK, 5, 1)]])
+    journal.write([[counted(1), ReplayRow(BAY, *window_after(1))], [ReplayRow(KIOSK, 5, 1)]])
     meta.begin_era(journal._db, 0)
     journal.close()
     journal = Journal(path)

@@ -73,6 +73,7 @@ def check_nothing_is_lost(path: Path, rows: list[ReadingRow]) -> None:
         of_device = [item for item in reversed(rows) if item.device == device]
         assert [item.row for item in reader.history(device, 9999)] == of_device
     assert journal.write([[item] for item in rows]) == [Committed(())] * len(rows)
+    assert set(reader.replay_windows()[0].values()) == {None}  # version 1 knew none
     assert type(journal.write([[ReadingRow(*fields(rows[3]), {"other": 1})]])[0]) is Conflicted
     stored = journal.write([[row(seq=10_000)]])[0]
     assert stored.stored[0].position == len(rows) + 1

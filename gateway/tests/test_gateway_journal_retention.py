@@ -13,8 +13,9 @@ from pave_gateway.config_journal import JournalConfig
 from pave_gateway.core import limits
 from pave_gateway.core.bays import BaysMarkRow
 from pave_gateway.core.committer import CommitFailed, Committed
+from pave_gateway.core.instant import ClockRow
 from pave_gateway.core.rows import CursorRow, DeadLetterRow, ReadingRow, ReplayRow
-from pave_gateway.store import meta, usage
+from pave_gateway.store import clock_tables, meta, usage
 from pave_gateway.store.journal import Journal, JournalReader
 from pave_gateway.store.retention import DAY_MS, KEEP_NEWEST, KEEP_OLDEST, REFUSE, Policy
 from pave_gateway.store.retention import TTL_DAYS as TTL_DEFAULTS
@@ -40,6 +41,7 @@ class Log:
         self.journal = self.opened()
         self.reader = JournalReader(path)
         self.now_ms = NOW_MS
+        self.writes_bays = True
         self._seq = itertools.count()
 
     def opened(self, **changes: Any) -> Journal:
@@ -56,7 +58,8 @@ class Log:
         ]
         outcomes: list[object] = [*self.journal.write([[item] for item in rows])]
         position = self.journal._log.position
-        self.journal.write([[BaysMarkRow(position)]])
+        if self.writes_bays:
+            self.journal.write([[BaysMarkRow(position)]])
         return outcomes
 
     def pass_days(self, days: float, *classes: str) -> None:
@@ -180,6 +183,49 @@ def test_what_the_bays_need_stays(tmp_path):
         log.now_ms += 6 * HOUR_MS
         log.tend()
     assert [item.position for item in log.reader.after(0, 99)] == list(range(9, 21))
+
+
+@pytest.mark.parametrize("mark", [None, 5], ids=["never set", "standing still"])
+def test_bays_that_nobody_writes_down_keep_the_newest_readings_only(tmp_path, monkeypatch, mark):
+    monkeypatch.setattr(limits, "BAYS_LOG_READINGS", 12)
+    log = Log(tmp_path / "j.sqlite")
+    log.writes_bays = False
+    if mark is not None:
+        log.journal.write([[BaysMarkRow(mark)]])
+    log.add(*["presence"] * 20)
+    log.pass_days(35)
+    assert [item.position for item in log.reader.after(0, 99)] == list(range(9, 21))
+    assert clock_tables.bays_position(log.reader.connection) == (mark or 0)
+    log.add(*["presence"] * 12)
+    log.tend()
+    assert [item.position for item in log.reader.after(0, 99)] == list(range(21, 33))
+    log.journal.write([[BaysMarkRow(30)]])
+    log.pass_days(35)
+    assert [item.position for item in log.reader.after(0, 99)] == [31, 32]
+
+
+def test_a_cap_is_kept_though_nobody_writes_the_bays_down(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "BAYS_LOG_READINGS", 200)
+    log = Log(tmp_path / "j.sqlite", cap_bytes=120_000)
+    log.writes_bays = False
+    for _ in range(400):
+        assert {type(outcome) for outcome in log.add(*["presence"] * 10)} == {Committed}
+        log.tend()
+    assert usage.used_bytes(log.journal._db) < 120_000
+    assert len(log.kept()) >= 200
+
+
+def test_changes_of_the_clock_leave_with_the_readings_that_they_date(tmp_path):
+    log = Log(tmp_path / "j.sqlite")
+    for boot in range(60):
+        position = log.journal._log.position
+        log.journal.write([[ClockRow(position, f"boot {boot}", boot, True)]])
+        log.pass_days(1, "presence")
+    left = list(clock_tables.clock_changes(log.reader.connection))
+    oldest = log.reader.after(0, 1)[0].position
+    assert 25 <= len(log.kept()) <= 35
+    assert left[0].position < oldest and len(left) <= len(log.kept()) + 4
+    assert left[-1].boot == "boot 59"
 
 
 def test_windows_are_right_after_a_restart_that_finds_their_readings_gone(tmp_path):

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from gateway_support import (
     BAY,
-    KIOSK,
     binary,
     coap_client,
     config_in,
@@ -29,12 +28,15 @@ from gateway_support import (
     until,
     wait_for_port,
 )
+from outgoing_support import NEW, TRUE_MS, Town
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
+from pave_gateway.assembly.machine import Machine
 from pave_gateway.config import Config
 from pave_gateway.core import limits
-from pave_gateway.core.places import Place
+from pave_gateway.core.instant import Dated, Quality, iso_utc
+from pave_gateway.core.outgoing import Outgoing
 from pave_gateway.core.rows import ReadingRow, StoredReading
 from pave_gateway.sinks.engine import Delivered, Rejected, Retry, SinkEngine
 from pave_gateway.sinks.mqtt import MqttSink
@@ -42,16 +44,25 @@ from pave_gateway.store.inline import InlineCommitter
 from pave_gateway.store.journal import Journal, JournalReader
 from pave_wire import model
 
-PLACES = {BAY: Place("lab-l-01", "delivery", "Rue de Bercy", 48.8, 2.3, BAY)}
-
 
 def sink_with(port: int = 1, version: str = "5", topic: str = "pave/{site}/{kind}/{place}") -> MqttSink:
-    return MqttSink("lab", PLACES, "127.0.0.1", port, version, topic)
+    return MqttSink("lab", "127.0.0.1", port, version, topic)
 
 
-def test_the_message_of_a_reading_has_its_identity_its_times_and_its_values():
-    item = ReadingRow(BAY, 1, 42, "presence", 1795414323620, 1795414323120, {"occupied": True, "reason": "field"})
-    topic, payload = sink_with().message(item)
+def told(item: ReadingRow) -> Outgoing:
+    """Return what is told of a reading, with the times of the log."""
+    return told_of(StoredReading(1, item))
+
+
+def told_of(stored: StoredReading) -> Outgoing:
+    dated = Dated(stored.row.received_ms, stored.row.read_ms, Quality.SYNCHRONIZED)
+    return Outgoing(stored.position, stored.row, dated, f"at-{stored.row.device}", "delivery", True)
+
+
+def test_the_message_of_a_reading_has_its_identity_its_place_its_times_and_its_values():
+    item = ReadingRow(BAY, 1, 42, "presence", 9000, 8500, {"occupied": True, "reason": "field"}, synchronized=False)
+    dated = Dated(1795414323620, 1795414323120, Quality.CORRECTED)
+    topic, payload = sink_with().message(Outgoing(7, item, dated, "lab-l-01", "delivery", True))
     assert topic == "pave/lab/delivery/lab-l-01"
     assert json.loads(payload) == {
         "id": f"{BAY}:1:42",
@@ -63,24 +74,23 @@ def test_the_message_of_a_reading_has_its_identity_its_times_and_its_values():
         "place": "lab-l-01",
         "time": "2026-11-23T06:12:03.120Z",
         "received": "2026-11-23T06:12:03.620Z",
+        "clock": "corrected",
         "class": "presence",
         "values": {"occupied": True, "reason": "field"},
     }
 
 
-def test_a_reading_of_a_device_that_was_removed_from_the_site_still_has_a_topic():
-    assert sink_with().message(row(KIOSK))[0] == f"pave/lab/removed/{KIOSK}"
+def test_a_topic_may_be_made_of_all_that_a_reading_belongs_to():
+    item = Outgoing(7, row(), Dated(0, 0, Quality.SYNCHRONIZED), "lab-l-09", "removed", False)
+    topic, _ = sink_with(topic="{site}/{kind}/{place}/{device}/{class}").message(item)
+    assert topic == f"lab/removed/lab-l-09/{BAY}/presence"
 
 
 async def test_a_broker_that_is_not_there_is_a_retry_that_names_it():
     port = free_port()
-    verdicts = await sink_with(port).deliver([stored_at_1(row())])
+    verdicts = await sink_with(port).deliver([told(row())])
     assert isinstance(verdicts[0], Retry)
     assert f"127.0.0.1:{port}" in verdicts[0].reason
-
-
-def stored_at_1(item: ReadingRow) -> StoredReading:
-    return StoredReading(1, item)
 
 
 async def test_a_broker_that_accepts_and_says_nothing_is_given_up_and_leaves_no_socket_open(monkeypatch):
@@ -89,7 +99,7 @@ async def test_a_broker_that_accepts_and_says_nothing_is_given_up_and_leaves_no_
         sink = sink_with(silent.getsockname()[1])
         before = open_files()
         for _ in range(3):
-            verdicts = await sink.deliver([stored_at_1(row())])
+            verdicts = await sink.deliver([told(row())])
             assert isinstance(verdicts[0], Retry)
         await asyncio.sleep(0.1)
         assert open_files() <= before
@@ -136,7 +146,7 @@ def scripted(codes: dict[str, int]) -> tuple[MqttSink, ScriptedClient]:
 
 async def test_no_row_is_published_before_an_earlier_one_of_its_topic_that_the_broker_did_not_take():
     sink, client = scripted({f"{BAY}:1:2": QUOTA_EXCEEDED})
-    verdicts = await sink.deliver([stored_at_1(row(seq=seq)) for seq in range(1, 6)])
+    verdicts = await sink.deliver([told(row(seq=seq)) for seq in range(1, 6)])
     assert client.published == [f"{BAY}:1:1", f"{BAY}:1:2"]
     assert [type(verdict) for verdict in verdicts] == [Delivered, Retry, Retry, Retry, Retry]
     assert "0x97" in verdicts[4].reason
@@ -145,7 +155,7 @@ async def test_no_row_is_published_before_an_earlier_one_of_its_topic_that_the_b
 async def test_topics_do_not_wait_for_each_other_and_keep_the_order_of_the_log():
     sink, client = scripted({})
     rows = [row(f"{number:016x}", seq=seq) for seq in (1, 2) for number in range(20)]
-    verdicts = await sink.deliver([stored_at_1(item) for item in rows])
+    verdicts = await sink.deliver([told(item) for item in rows])
     assert verdicts == [Delivered()] * 40
     assert client.most_in_flight == 20
     assert client.published == [item.identity for item in rows]
@@ -154,14 +164,14 @@ async def test_topics_do_not_wait_for_each_other_and_keep_the_order_of_the_log()
 async def test_in_flight_is_bounded_by_what_the_broker_takes():
     sink, client = scripted({})
     client.max_in_flight = 7
-    await sink.deliver([stored_at_1(row(f"{number:016x}")) for number in range(30)])
+    await sink.deliver([told(row(f"{number:016x}")) for number in range(30)])
     assert client.most_in_flight == 7
 
 
 async def test_what_is_behind_a_failure_is_not_published_and_what_is_before_it_stays_delivered():
     sink, client = scripted({f"{4:016x}:1:1": QUOTA_EXCEEDED})
     client.max_in_flight = 8
-    verdicts = await sink.deliver([stored_at_1(row(f"{number:016x}")) for number in range(100)])
+    verdicts = await sink.deliver([told(row(f"{number:016x}")) for number in range(100)])
     assert verdicts[:4] == [Delivered()] * 4
     assert all(isinstance(verdict, Retry) for verdict in [verdicts[4], *verdicts[20:]])
     assert len(client.published) <= 16
@@ -169,7 +179,7 @@ async def test_what_is_behind_a_failure_is_not_published_and_what_is_before_it_s
 
 async def test_a_row_refused_for_good_does_not_hold_back_its_topic():
     sink, _ = scripted({f"{BAY}:1:1": 0x99})
-    verdicts = await sink.deliver([stored_at_1(row(seq=seq)) for seq in (1, 2)])
+    verdicts = await sink.deliver([told(row(seq=seq)) for seq in (1, 2)])
     assert [type(verdict) for verdict in verdicts] == [Rejected, Delivered]
 
 
@@ -189,6 +199,7 @@ async def falls_silent() -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
+@pytest.mark.alone
 async def test_a_broker_that_falls_silent_costs_one_time_out_however_long_the_batch_and_fails_at_once(
     tmp_path, monkeypatch
 ):
@@ -205,7 +216,7 @@ async def test_a_broker_that_falls_silent_costs_one_time_out_however_long_the_ba
 
     async with falls_silent() as port:
         sink = sink_with(port, "3.1.1")
-        engine = SinkEngine("city", sink, reader, InlineCommitter(journal), 0, random.Random(1), sleep)
+        engine = SinkEngine("city", sink, reader, InlineCommitter(journal), 0, random.Random(1), told_of, sleep)
         task = asyncio.create_task(engine.run())
         begun_s = time.monotonic()
         await asyncio.wait_for(backed_off.wait(), 20)
@@ -294,7 +305,7 @@ async def test_readings_arrive_in_order_over_mqtt_5_with_their_identity_as_user_
         async with running(config) as (runtime, gateway), coap_client() as post:
             for seq in range(1, 31):
                 await post(gateway.coap, model.pack_readings(BAY, [reading(seq=seq)]))
-            await until(lambda: len(subscriber.messages()) >= 30 and runtime._engines[0].cursor == 30)
+            await until(lambda: len(subscriber.messages()) >= 30 and runtime.sinks[0].cursor == 30)
             assert (await stats(gateway))["sinks"]["city"]["backlog"] == 0
         messages = subscriber.messages()
     assert [payload["seq"] for _, _, payload in messages] == list(range(1, 31))
@@ -302,18 +313,89 @@ async def test_readings_arrive_in_order_over_mqtt_5_with_their_identity_as_user_
     assert messages[0][1] == f"id:{BAY}:1:1"
 
 
-@pytest.mark.server
-async def test_the_state_of_a_bay_is_retained_and_an_older_one_does_not_replace_it(tmp_path):
-    broker = Mosquitto(tmp_path)
+async def retained_after(folder: Path, outgoings: list[Outgoing]) -> dict[str, dict[str, Any]]:
+    """Deliver to a real broker, then return what one who subscribes later gets, by topic."""
+    broker = Mosquitto(folder)
     with stopping(broker):
         sink = sink_with(broker.port)
-        verdicts = await sink.deliver([stored_at_1(row(seq=2)), stored_at_1(row(seq=1))])
+        verdicts = await sink.deliver(outgoings)
         await sink.close()
-        subscriber = await subscribed(broker, tmp_path, "5")
+        assert verdicts == [Delivered()] * len(outgoings)
+        subscriber = await subscribed(broker, folder, "5")
         with stopping(subscriber):
             await until(subscriber.messages)
-            assert subscriber.identities() == [f"{BAY}:1:2"]
-    assert verdicts == [Delivered(), Delivered()]
+            return {topic: payload for topic, _, payload in subscriber.messages()}
+
+
+@pytest.mark.server
+async def test_the_newest_state_of_a_bay_is_retained_and_an_older_one_or_none_does_not_replace_it(tmp_path):
+    town = Town(tmp_path / "journal.sqlite")
+    readings = [town.receive(seq=1), town.receive(seq=4, blind=True), town.receive(seq=3), town.receive(seq=5, load=1)]
+    retained = await retained_after(tmp_path, [town.told(stored) for stored in readings])
+    assert {topic: payload["id"] for topic, payload in retained.items()} == {"pave/lab/delivery/b1": f"{BAY}:1:4"}
+    assert retained["pave/lab/delivery/b1"]["values"] == {"blind": True}
+
+
+@pytest.mark.server
+async def test_a_late_reading_of_a_replaced_device_goes_to_the_topic_of_its_place_and_is_not_retained(tmp_path):
+    town = Town(tmp_path / "journal.sqlite")
+    first = town.receive(seq=900)
+    town.stand("b1", NEW)
+    outgoings = [town.told(stored) for stored in (first, town.receive(NEW, seq=1), town.receive(seq=901))]
+    assert {sink_with().message(outgoing)[0] for outgoing in outgoings} == {"pave/lab/delivery/b1"}
+    retained = await retained_after(tmp_path, outgoings)
+    assert {topic: payload["id"] for topic, payload in retained.items()} == {"pave/lab/delivery/b1": f"{NEW}:1:1"}
+
+
+@pytest.mark.server
+async def test_a_gateway_that_boots_in_1970_tells_the_city_of_right_times_only(tmp_path):
+    clock = LateClock()
+    broker = Mosquitto(tmp_path)
+    subscriber = await subscribed(broker, tmp_path, "5")
+    with stopping(subscriber, broker):
+        config = config_in(tmp_path, mqtt_sink(broker.port))
+        async with running(config, machine=clock.machine()) as (runtime, gateway), coap_client() as post:
+            posted_ms = []
+            for seq in (1, 2, 3, 4):
+                begun_ms = clock.true_ms()
+                await post(gateway.coap, model.pack_readings(BAY, [reading(seq=seq)]))
+                posted_ms.append((begun_ms, clock.true_ms()))
+                if seq == 3:
+                    await until(lambda: runtime.sinks[0].held)
+                    assert subscriber.messages() == []
+                    clock.is_set = True
+                    await until(lambda: len(subscriber.messages()) == 3)
+            await until(lambda: len(subscriber.messages()) == 4)
+        payloads = [payload for _, _, payload in subscriber.messages()]
+    assert [payload["seq"] for payload in payloads] == [1, 2, 3, 4]
+    assert [payload["clock"] for payload in payloads] == ["corrected"] * 3 + ["synchronized"]
+    for payload, (begun_ms, answered_ms) in zip(payloads, posted_ms, strict=True):
+        assert iso_utc(begun_ms - 5) <= payload["time"] <= iso_utc(answered_ms + 5)
+
+
+class LateClock:
+    """The clocks of a machine that boots in 1970."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._began_s = time.monotonic()
+
+    def true_ms(self) -> int:
+        return TRUE_MS + self._up_ms()
+
+    def _up_ms(self) -> int:
+        return int((time.monotonic() - self._began_s) * 1000)
+
+    def machine(self) -> Machine:
+        source = random.Random(1)
+        return Machine(
+            self._up_ms,
+            lambda: self.is_set * TRUE_MS + self._up_ms(),
+            lambda: self.is_set,
+            "boot",
+            source.randbytes,
+            source,
+        )
 
 
 @pytest.mark.server
@@ -332,7 +414,7 @@ async def test_after_a_restart_an_older_state_does_not_replace_the_retained_one_
 async def deliver_through_a_new_gateway(config: Config, seq: int) -> None:
     async with running(config) as (runtime, gateway), coap_client() as post:
         await post(gateway.coap, model.pack_readings(BAY, [reading(seq=seq)]))
-        await until(lambda: runtime._engines[0].cursor == runtime._reader.last_position() > 0)
+        await until(lambda: runtime.sinks[0].cursor == runtime.gateway.core.reader.last_position() > 0)
 
 
 @pytest.mark.server
@@ -344,7 +426,7 @@ async def test_a_broker_that_restarts_in_the_middle_loses_nothing(tmp_path, monk
     subscriber = await subscribed(broker, tmp_path, "5")
     with stopping(subscriber, broker):
         async with running(config_in(tmp_path, mqtt_sink(broker.port))) as (runtime, _):
-            engine = runtime._engines[0]
+            engine = runtime.sinks[0]
             await until(lambda: engine.cursor >= 256)
             broker.stop()
             cut_at = engine.cursor
@@ -382,7 +464,7 @@ async def test_a_publish_that_the_broker_refuses_by_reason_code_is_not_delivered
     broker = Mosquitto(tmp_path, f"acl_file {acl}\n")
     with stopping(broker):
         sink = sink_with(broker.port)
-        verdicts = await sink.deliver([stored_at_1(row())])
+        verdicts = await sink.deliver([told(row())])
         await sink.close()
     assert isinstance(verdicts[0], Retry | Rejected)
     assert "0x87" in verdicts[0].reason
@@ -422,7 +504,7 @@ async def test_a_broker_of_the_wrong_version_is_said_with_the_next_step(tmp_path
     broker = Amqtt(tmp_path)
     with stopping(broker):
         begun_s = time.monotonic()
-        verdicts = await sink_with(broker.port, "5").deliver([stored_at_1(row())])
+        verdicts = await sink_with(broker.port, "5").deliver([told(row())])
     assert isinstance(verdicts[0], Retry)
     assert 'version = "3.1.1"' in verdicts[0].reason, verdicts[0].reason
     assert time.monotonic() - begun_s < 10

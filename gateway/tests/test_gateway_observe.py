@@ -32,11 +32,11 @@ class Site:
 
     def change(self, occupied: bool) -> None:
         self._seq += 1
-        self._runtime._bays.apply([StoredReading(self._seq, row(BAY, self._seq, occupied=occupied))])
+        self._runtime.gateway.core.bays.apply([StoredReading(self._seq, row(BAY, self._seq, occupied=occupied))])
 
     @property
     def observers(self) -> int:
-        return len(self._runtime._coap._context.serversite._resources[("a",)]._news)
+        return len(self._runtime.links.coap._context.serversite._resources[("a",)]._news)
 
 
 @pytest.fixture

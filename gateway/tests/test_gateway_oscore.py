@@ -103,7 +103,7 @@ class OnDisk:
 
 def test_no_captured_request_is_admitted_by_a_gateway_that_was_restarted_on_its_journal(tmp_path):
     disk: Any = OnDisk(tmp_path / "journal.sqlite")
-    assert (disk.default_window, disk.first) == (FRESH_WINDOW, 0)
+    assert (disk.windows, disk.default_window, disk.first) == ({}, None, 0), "no window is known, none is fresh"
     bench = Bench(devices=DEVICES, disk=disk, committer=disk.committer)
     captured = traffic(bench, 80)
     sealer = Sealer(0x101, sequence=100)
@@ -120,6 +120,31 @@ def test_no_captured_request_is_admitted_by_a_gateway_that_was_restarted_on_its_
     assert restarted.contexts.of_device(sealer.device).sequence == 256
     assert sealer.code(restarted.put(sealer.report(9))[0]) == "2.04"
     again.committer._journal.close()
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_after_a_salvage_while_it_runs_a_gateway_goes_on_where_a_restart_would_have_begun(tmp_path, follows):
+    path = tmp_path / "journal.sqlite"
+    journal = Journal(path)
+    reader = JournalReader(path)
+    follow: Any = {"reservations": reader.reservations} if follows else {}
+    bench = Bench(committer=InlineCommitter(journal), **follow)
+    seen: dict[Any, bytes] = {}
+    watch_seals(bench, seen)
+    heard, other = Sealer(0x101), Sealer(0x102)
+    assert len(bench.put(heard.seal(post(b"\xff")))) == 1
+    journal.report_damage("a page that is none")
+    answered = sum(len(bench.put(heard.seal(post(b"\xff")))) for _ in range(300))
+    report, error = other.report(1), other.seal(post(b"\xff"))
+    for data in (report, report, error, error):  # each once more, as a device that hears nothing does
+        answered += len(bench.put(data))
+    reader.close()
+    journal.close()
+    if follows:
+        assert answered == 299 + 2 + 1, "one was not answered at first, of each device"
+        assert bench.contexts.of_device(heard.device).reserved > 1 << 30
+    else:
+        assert answered < 200, "the control: its numbers are refused for ever"
 
 
 def run_life(seed: int, steps: int, keeps_reservations: bool = True) -> tuple[int, int]:

@@ -8,9 +8,11 @@ from registry_support import ANNE, KIOSK, ONE, PLACES, THREE, TWO, Site, record,
 from pave_gateway.core.registry import Assignment
 from pave_gateway.core.registry_acts import RegistryBusyError, RegistryError
 from pave_gateway.core.registry_change import By, Changed, NotRecorded, Recorded
+from pave_gateway.core.rows import ReadingRow, StoredReading
 from pave_gateway.store import registry_tables
 
 MONDAY, TUESDAY = 1_795_000_000_000, 1_795_086_400_000
+LATER = TUESDAY + 86_400_000
 
 
 @pytest.fixture
@@ -35,13 +37,19 @@ def test_a_provisioned_device_is_refused_until_it_is_assigned_and_then_speaks_fo
     assert lab.registry.device_at("bay-1") == ONE
 
 
+def stored(position, read_ms, synchronized=True, received_ms=None):
+    """Return a reading of ONE in the log."""
+    received_ms = LATER if received_ms is None else received_ms
+    return StoredReading(position, ReadingRow(ONE, 1, 1, "presence", received_ms, read_ms, {}, None, synchronized))
+
+
 def test_a_replaced_device_speaks_no_more_and_its_late_readings_belong_to_its_old_period(lab):
     lab.do("assign", "bay-1", ONE)
     lab.disk.log_readings(10)
     lab.do("replace", "bay-1", TWO)
     assert (lab.registry.device_at("bay-1"), lab.registry.state(ONE)) == (TWO, "provisioned")
     assert lab.registry.place_of(ONE) == PLACES[0], "what it still has in its outbox is not lost"
-    late = lab.registry.attribute(ONE, 11, MONDAY, True)
+    late = lab.registry.attribute(stored(11, MONDAY, True))
     assert late is not None
     assert (late.place, late.covers(11), late.covers(10)) == ("bay-1", False, True)
     assert [lab.registry.assignment_at("bay-1", position).device for position in (1, 10, 11, 10_000)] == [
@@ -71,11 +79,11 @@ def test_readings_of_a_moved_device_from_before_the_move_belong_to_where_it_was(
     assert (lab.registry.device_at("bay-1"), lab.registry.device_at("bay-2")) == (None, ONE)
     assert lab.changed_places[-2:] == ["bay-1", "bay-2"]
     assert (lab.registry.current("bay-1"), lab.registry.current("bay-2").from_position) == (None, 5)
-    old = lab.registry.attribute(ONE, 6, TUESDAY - 1, True)
-    new = lab.registry.attribute(ONE, 6, TUESDAY, True)
+    old = lab.registry.attribute(stored(6, TUESDAY - 1, True))
+    new = lab.registry.attribute(stored(6, TUESDAY, True))
     assert (old.place, old.covers(6)) == ("bay-1", False)
     assert (new.place, new.covers(6)) == ("bay-2", True)
-    assert lab.registry.attribute(ONE, 5, TUESDAY, True).place == "bay-1", (
+    assert lab.registry.attribute(stored(5, TUESDAY, True)).place == "bay-1", (
         "positions before the move are the old place's"
     )
 
@@ -84,14 +92,21 @@ def test_readings_of_a_moved_device_from_before_the_move_belong_to_where_it_was(
 def test_a_clock_that_cannot_be_trusted_has_no_say_in_where_a_reading_belongs(lab, of_the_move, of_the_reading):
     lab.do("assign", "bay-1", ONE)
     lab.do("move", ONE, "bay-2", by=By("anne", TUESDAY, synchronized=of_the_move))
-    assert lab.registry.attribute(ONE, 1, 0, of_the_reading).place == "bay-2"
+    assert lab.registry.attribute(stored(1, 0, of_the_reading)).place == "bay-2"
+
+
+def test_a_move_that_a_clock_ten_years_ahead_has_dated_takes_the_readings_of_after_it_all_the_same(lab):
+    ahead = TUESDAY + 10 * 365 * 86_400_000
+    lab.do("assign", "bay-1", ONE, by=By("anne", MONDAY))
+    lab.do("move", ONE, "bay-2", by=By("anne", ahead))
+    assert lab.registry.attribute(stored(1, TUESDAY, received_ms=TUESDAY)).place == "bay-2"
 
 
 def test_the_first_device_of_a_place_has_always_spoken_for_it(lab):
     lab.disk.log_readings(100)
     lab.do("assign", "bay-1", ONE)
     assert lab.registry.assignment_at("bay-1", 1).device == ONE
-    assert lab.registry.attribute(ONE, 1, 0, True).covers(1)
+    assert lab.registry.attribute(stored(1, 0, True)).covers(1)
 
 
 def test_a_retired_device_is_refused_its_keys_are_gone_and_its_history_stays(lab):

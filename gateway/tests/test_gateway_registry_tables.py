@@ -81,6 +81,7 @@ def test_a_new_journal_has_an_empty_registry(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_ten_thousand_devices_are_there_within_a_second_of_a_start(tmp_path: Path) -> None:
     devices = [f"24a160fffe1{number:05x}" for number in range(MANY)]
     places = [Place(f"bay-{device}", "delivery", "Rue de Bercy", 48.8, 2.3, device) for device in devices]

@@ -139,6 +139,7 @@ def fill(db: Any, count: int) -> None:
                 lorawan_tables.WRITERS[type(row)](db, row)
 
 
+@pytest.mark.alone
 def test_ten_thousand_devices_are_read_at_start_within_a_second() -> None:
     site = Site()
     device = site.joined()

@@ -12,12 +12,9 @@ import json
 import logging
 import random
 import sys
-import tempfile
 from pathlib import Path
 
 from simulation.crash import campaign
-
-_MEMORY = Path("/dev/shm")  # what a power cut leaves is computed, and a kill leaves everything: no disk need wear out
 
 
 def main() -> int:
@@ -29,7 +26,7 @@ def main() -> int:
     logging.disable(logging.ERROR)  # damage and restarts are what this is about
     print(f"seed {arguments.seed}", flush=True)
     size = campaign.SHORT if arguments.quick else campaign.LONG
-    with tempfile.TemporaryDirectory(prefix="pave-crash-", dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
+    with campaign.folder_in_memory() as folder:
         found = campaign.run(Path(folder), size, arguments.seed, lambda line: print(line, flush=True))
     print(json.dumps(found))
     return 0 if not found["broken"] and not found["blind"] else 1

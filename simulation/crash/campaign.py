@@ -5,6 +5,8 @@ Every figure counts what ran: an acknowledged reading is one that a device was t
 
 from __future__ import annotations
 
+import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,15 +32,23 @@ class Size:
 LONG = Size(1000, 60, 1000, 1_000_000, 10, 120, 10_000)
 SHORT = Size(4, 0, 2, 0, 1, 4, 25)
 _CONTROL_LIVES = 300
+_MEMORY = Path("/dev/shm")  # what a power cut leaves is computed, and a kill leaves everything: no disk need wear out
+
+
+def folder_in_memory() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder that goes away with its context, in memory where the machine has such a place."""
+    return tempfile.TemporaryDirectory(prefix="pave-crash-", dir=_MEMORY if _MEMORY.is_dir() else None)
 
 
 def run(folder: Path, size: Size, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
     """Run everything; return what was done and found. Nothing is broken if "broken" is empty and "blind", too."""
     parts: dict[str, Result] = {}
+    began_s = time.monotonic()
 
     def part(name: str, result: Result) -> None:
         parts[name] = result
-        say(f"{name}: {result.crashes} crashes, {result.acknowledged} acknowledged, {len(result.broken)} broken")
+        done = f"{result.crashes} crashes, {result.acknowledged} acknowledged, {len(result.broken)} broken"
+        say(f"{name}: {done}, at {time.monotonic() - began_s:.0f} s")
 
     part("SIGKILL at every sync", kills.every_sync(folder / "kill", seed, size.sync_readings))
     if size.write_readings:
@@ -53,6 +63,7 @@ def run(folder: Path, size: Size, seed: int, say: Callable[[str], None]) -> dict
     return {
         "seed": seed,
         "crashes": sum(result.crashes for result in parts.values()),
+        "seconds": round(time.monotonic() - began_s),
         "acknowledged": sum(result.acknowledged for result in parts.values()),
         "broken": [f"{name}: {text}" for name, result in parts.items() for text in result.broken[:5]],
         "blind": blind(folder, seed, say),

@@ -1,9 +1,9 @@
 """A disk that loses power: what it holds afterwards is what was synced, and whatever else it pleases.
 
 `RecordingVfs` lies under SQLite and notes every write, truncation, sync and deletion of the journal and its write-ahead
-log; -shm is shared memory and dies with the machine. `Disk.image` then gives what a power cut at any of these
-operations can leave: of the writes that were not synced each may be there, may be missing, or be torn, sector by sector
-and once within one. Bytes outside a write are left alone (https://sqlite.org/psow.html).
+log; -shm is shared memory and dies with the machine. It can be full for a while, too. `Disk.image` then gives what a
+power cut at any of these operations can leave: of the writes that were not synced each may be there, may be missing, or
+be torn, sector by sector and once within one. Bytes outside a write are left alone (https://sqlite.org/psow.html).
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class RecordingVfs(apsw.VFS):
     def __init__(self, journal: Path) -> None:
         self.name = f"recording{next(_numbers)}"
         self.operations: list[Operation] = []
+        self.room: int | None = None  # writes until the disk is full; None: there is no end
         self._journal = str(journal)
         super().__init__(self.name, "")
 
@@ -72,11 +73,16 @@ class RecordingVfs(apsw.VFS):
 
 class _RecordingFile(apsw.VFSFile):
     def __init__(self, vfs: RecordingVfs, suffix: str, name: Any, flags: list[int]) -> None:
+        self._vfs = vfs
         self._operations = vfs.operations
         self._suffix = suffix
         super().__init__("", name, flags)
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
+        if self._vfs.room is not None:
+            if self._vfs.room == 0:
+                raise apsw.FullError("no room")
+            self._vfs.room -= 1
         self._operations.append(Write(self._suffix, offset, bytes(data)))
         super().xWrite(data, offset)
 

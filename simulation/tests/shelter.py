@@ -1,8 +1,12 @@
-"""One real kiosk on the emulator in virtual time, the production CoAP front, and eyes for the kiosk's screen."""
+"""One real kiosk on the emulator in virtual time, the production gateway, and eyes for the kiosk's screen.
+
+Everything between the two goes under OSCORE; a gateway that was closed comes back on its journal.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import random
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -15,27 +19,42 @@ from pave_emulator.chips.ssd1306 import Ssd1306
 from pave_emulator.clock import VirtualClock
 from pave_emulator.fleet import Device, DeviceSpec, Fleet
 from pave_emulator.virtual_loop import VirtualLoop
-from pave_gateway.core.places import KIOSK, Place
+from pave_gateway.config import Config
 from pave_tools import firmware
 from pave_tools.board import board_path, load_board
+from pave_tools.device_keys import OSCORE_NAMESPACE
 from pave_tools.image import DeviceSettings, build_flash_image, mac_of
+from pave_tools.provisioning import Flashed
 from pave_tools.tree import FIRMWARE_DIR
 from pave_wire.model import Reading
-from simulation.devices import MICROPYTHON
+from simulation import site_keys
+from simulation.devices import MICROPYTHON, VERSION
+from simulation.tap import Tap
 from simulation.virtual_gateway import EPOCH_MS, VirtualGateway
 
 DEVICE = "24a160fffe000201"
 BAYS = 3
 COAP = ("127.0.0.1", 5683)
 SSID, KEY = "net", "eight chars"
+JOURNAL_FILE = "journal.db"
+EPOCH = 1000
 LOOK_S = 0.05
 WAITING, DARK = "waiting", "dark"
 AGES = ("30 s", "40 s", "50 s", *(f"{minutes} min" for minutes in range(1, 12)))
 Shown = tuple[int, str] | str
 """(free bays, age or ""), or WAITING or DARK."""
 
-BAY_PLACES = [Place(f"bay-{at}", "delivery", "", 0.0, 0.0, f"24a160fffe0001{at:02x}") for at in range(BAYS)]
-KIOSK_PLACE = Place("kiosk", KIOSK, "", 0.0, 0.0, DEVICE)
+BAY_DEVICES = [f"24a160fffe0001{at:02x}" for at in range(BAYS)]
+_WHERE = {"lat": 48.8, "lon": 2.4}
+SITE = {
+    "site": {"id": "shelter", "name": "A shelter"},
+    "journal": {"path": JOURNAL_FILE},
+    "bay": [
+        {"id": f"bay-{at}", "kind": "delivery", "street": "Rue", "device": device, **_WHERE}
+        for at, device in enumerate(BAY_DEVICES)
+    ],
+    "kiosk": [{"id": "kiosk", "name": "Kiosk", "device": DEVICE, **_WHERE}],
+}
 
 _DRAW = """
 import sys
@@ -84,34 +103,36 @@ def shown_by(device: Device) -> Shown:
 class Shelter:
     """The kiosk, its air and its gateway. Times are of the virtual clock, s."""
 
-    def __init__(self, work_dir: Path, image: Path, known: bool) -> None:
+    def __init__(self, work_dir: Path, image: Path, config: Config) -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         self.loop = loop
         clock = VirtualClock(loop)
-        self.air = WifiAir(clock, AccessPoint(SSID, KEY), seed=1)
+        self.tap = Tap()
+        self.air = WifiAir(clock, AccessPoint(SSID, KEY), seed=1, tap=self._heard)
         spec = DeviceSpec("kiosk", mac_of(DEVICE), board_path("pave-kiosk-v1"), image)
         self.fleet = Fleet([spec], None, self.air, clock, work_dir / "consoles")
         self._work_dir = work_dir
-        self._places = [*BAY_PLACES, *([KIOSK_PLACE] if known else [])]
+        self._config = config
         self._free: set[int] = set()
         self._readings = 0
-        self._gateways = 0
         self.gateway: VirtualGateway | None = None
 
     @property
     def device(self) -> Device:
         return self.fleet.device("kiosk")
 
+    def _heard(self, device: str, way: str, _now_s: float, data: bytes) -> None:
+        (self.tap.from_device if way == "up" else self.tap.to_device)(device, data)
+
     # The gateway
 
     async def open_gateway(self) -> None:
-        """Start a gateway that knows the state of the bays, and nothing of who has asked before."""
-        self._gateways += 1
-        self.gateway = VirtualGateway(self._places, self._work_dir / f"journal-{self._gateways}.db")
+        """Start a gateway, on the journal of the one before if there was one, and tell it the state of the bays."""
+        self.gateway = VirtualGateway(self._config, self._work_dir / JOURNAL_FILE, seed=1)
+        await self.gateway.start(*COAP)
         for at in range(BAYS):
             self._tell(at)
-        await self.gateway.start(*COAP)
 
     async def close_gateway(self) -> None:
         if self.gateway:
@@ -129,8 +150,8 @@ class Shelter:
         assert self.gateway
         self._readings += 1
         values: dict[str, bool | int | float | str] = {"occupied": at not in self._free, "reason": "field"}
-        reading = Reading(BAY_PLACES[at].device, 1, self._readings, 0, values)
-        self.gateway.ingest.offer([reading], EPOCH_MS + int(self.loop.time() * 1000), lambda verdict: None)
+        reading = Reading(BAY_DEVICES[at], 1, self._readings, 0, values)
+        self.gateway.ingest.offer([reading], self.gateway.core.now(), lambda verdict: None)
 
     # The screen
 
@@ -168,7 +189,7 @@ def play(
     known: bool = True,
     replaced: dict[str, str] | None = None,
 ) -> None:
-    """Let `script` act on a shelter whose gateway runs. `known`: the gateway's site has this kiosk.
+    """Let `script` act on a shelter whose gateway runs. `known`: a place of its site has this kiosk.
 
     `replaced` are modules of the firmware, by path below the slot, with other source.
     """
@@ -177,11 +198,21 @@ def play(
     for path, source in (replaced or {}).items():
         del files[f"/a/{path}.mpy"]
         files[f"/a/{path}.py"] = source.encode()
-    settings = DeviceSettings(DEVICE, "kiosk", *COAP, SSID, KEY, insecure=True).config(board)
-    build_flash_image(board, files, settings, {"pave": {"epoch": 1000}}, work_dir / "kiosk.bin", MICROPYTHON)
+    keys = site_keys.provisioner(
+        "shelter", work_dir / f"{JOURNAL_FILE}.keys", b"gateway", work_dir, EPOCH_MS, random.Random(1).randbytes
+    )
+    nvs = {
+        "pave": {"epoch": EPOCH},
+        OSCORE_NAMESPACE: keys.provision(Flashed(DEVICE, "kiosk", board.name, VERSION, EPOCH)),
+    }
+    settings = DeviceSettings(DEVICE, "kiosk", *COAP, SSID, KEY).config(board)
+    build_flash_image(board, files, settings, nvs, work_dir / "kiosk.bin", MICROPYTHON)
+    site = SITE if known else {**SITE, "kiosk": []}
+    config = site_keys.believing(Config.model_validate(site), keys)
 
     async def run() -> None:
-        shelter = Shelter(work_dir, work_dir / "kiosk.bin", known)
+        shelter = Shelter(work_dir, work_dir / "kiosk.bin", config)
+        shelter.tap.know("kiosk", keys.made[DEVICE])
         await shelter.open_gateway()
         await shelter.fleet.start()
         try:
@@ -189,6 +220,7 @@ def play(
         finally:
             await shelter.fleet.stop()
             await shelter.close_gateway()
+        assert shelter.tap.unreadable["up"] == 0, "all that the kiosk says is sealed"
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(run())

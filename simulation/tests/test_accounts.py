@@ -94,3 +94,9 @@ def test_a_value_that_changes_on_the_way_is_seen() -> None:
 
 def test_a_run_in_which_nothing_happened_proves_nothing() -> None:
     assert settle(good()).balanced and not settle(Books()).balanced
+
+
+def test_what_a_device_said_and_nobody_could_read_spoils_the_books() -> None:
+    wrong = good()
+    wrong.unreadable = 1
+    assert settle(wrong).lost == 0 and not settle(wrong).balanced

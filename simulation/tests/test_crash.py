@@ -1,6 +1,7 @@
 """The crash campaign in its short form, its negative controls, and its disk that loses power."""
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,21 +12,27 @@ from simulation.crash.power_vfs import SECTOR_BYTES, Delete, Disk, Sync, Write
 SEED = random.SystemRandom().randrange(1 << 32)
 
 
-def test_no_promise_is_broken_by_kills_or_power_cuts(tmp_path: Path) -> None:
-    found = campaign.run(tmp_path, campaign.SHORT, SEED, print)
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with campaign.folder_in_memory() as name:
+        yield Path(name)
+
+
+def test_no_promise_is_broken_by_kills_or_power_cuts(folder: Path) -> None:
+    found = campaign.run(folder, campaign.SHORT, SEED, print)
     assert (found["broken"], found["blind"]) == ([], []), found
     assert found["crashes"] > 60 and found["acknowledged"] > 150, found
 
 
 @pytest.mark.long
-def test_no_promise_is_broken_in_the_long_campaign(tmp_path: Path) -> None:
-    found = campaign.run(tmp_path, campaign.LONG, SEED, print)
+def test_no_promise_is_broken_in_the_long_campaign(folder: Path) -> None:
+    found = campaign.run(folder, campaign.LONG, SEED, print)
     assert (found["broken"], found["blind"]) == ([], []), found
     assert found["acknowledged"] >= 1_000_000, found
 
 
-def test_an_answer_before_the_commit_is_seen_at_the_writes_of_a_killed_writer(tmp_path: Path) -> None:
-    assert kills.every_sync(tmp_path, SEED, 1, power.early, writes=True, first=380).broken  # before, it opens the file
+def test_an_answer_before_the_commit_is_seen_at_the_writes_of_a_killed_writer(folder: Path) -> None:
+    assert kills.every_sync(folder, SEED, 1, power.early, writes=True, first=380).broken  # before, it opens the file
 
 
 # The disk

@@ -8,7 +8,7 @@ import pytest
 
 from simulation.chain import Plan
 from simulation.demo import EXAMPLE
-from simulation.kill import EAGER_GATEWAY, campaign
+from simulation.kill import EAGER_DRAIN_S, EAGER_GATEWAY, campaign
 
 KILLS = 4
 FOR_S = 14
@@ -28,5 +28,5 @@ async def test_no_acknowledged_reading_is_lost_when_the_gateway_is_killed_at_ran
 
 
 async def test_a_gateway_that_acknowledges_before_it_commits_is_seen_to_lose(plan: Plan) -> None:
-    outcome = await campaign(replace(plan, gateway=EAGER_GATEWAY), KILLS, FOR_S, seed=1)
+    outcome = await campaign(replace(plan, gateway=EAGER_GATEWAY), KILLS, FOR_S, seed=1, drain_s=EAGER_DRAIN_S)
     assert outcome.settled.missing_stored, "the negative control lost nothing: the kill test proves nothing"

@@ -6,15 +6,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import aiocoap
 import pytest
 
 from pave_emulator.air.path import DOWN
 from pave_gateway.core import limits
+from pave_gateway.core.ingest import Ingest
+from pave_gateway.core.instant import Now
+from pave_gateway.ingress import coap_tokens
 from pave_gateway.store.journal import JournalReader
+from pave_wire import coap
 from pave_wire.model import Reading
 
-from .shelter import AGES, COAP, DARK, DEVICE, SSID, WAITING, Shelter, play
+from .shelter import AGES, COAP, DARK, DEVICE, JOURNAL_FILE, SSID, WAITING, Shelter, play
 
 HOUR_S = 3600
 CALLS_AN_HOUR = 1100  # it asked 18,000 times when it polled
@@ -86,7 +89,7 @@ def test_a_lost_notification_still_ends_in_the_right_screen(tmp_path: Path) -> N
 def test_a_gateway_that_does_not_repeat_what_was_lost_is_seen_to_leave_the_screen_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aiocoap, "Reliable", aiocoap.Unreliable)
+    monkeypatch.setattr(coap_tokens, "CON", coap.NON)
 
     async def script(shelter: Shelter) -> None:
         await lose_one(shelter)
@@ -148,7 +151,7 @@ def test_it_reports_what_it_shows_not_too_often_and_gives_a_sign_of_life(tmp_pat
         await asyncio.sleep(1500)
 
     play(tmp_path, script)
-    with closing(JournalReader(tmp_path / "journal-1.db")) as journal:
+    with closing(JournalReader(tmp_path / JOURNAL_FILE)) as journal:
         rows = [stored.row for batch in journal.all() for stored in batch if stored.row.device == DEVICE]
     assert [row.values["screen-free"] for row in rows] == [0, 2, 2, 2], "at first, once for all changes, twice alive"
     assert [row.values["reason"] for row in rows] == ["boot", "heartbeat", "heartbeat", "heartbeat"]
@@ -170,18 +173,17 @@ def test_a_gateway_that_does_not_take_its_reports_is_observed_all_the_same(tmp_p
 
 def test_a_report_that_waits_for_its_answer_holds_up_no_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     forgotten: list[int] = []
+    offer = Ingest.offer
+
+    def forget(ingest: Ingest, readings: list[Reading], now: Now, *more: Any) -> None:
+        if readings[0].device == DEVICE:
+            forgotten.append(now.ms)
+        else:
+            offer(ingest, readings, now, *more)
+
+    monkeypatch.setattr(Ingest, "offer", forget)
 
     async def script(shelter: Shelter) -> None:
-        assert shelter.gateway
-        offer = shelter.gateway.ingest.offer
-
-        def forget(readings: list[Reading], now_ms: int, done: Any) -> None:
-            if readings[0].device == DEVICE:
-                forgotten.append(now_ms)
-            else:
-                offer(readings, now_ms, done)
-
-        monkeypatch.setattr(shelter.gateway.ingest, "offer", forget)
         await shelter.until((0, ""), 10)
         for free in (1, 2, 3):
             await asyncio.sleep(5)

@@ -19,6 +19,7 @@ from pave_emulator.virtual_loop import VirtualLoop
 from pave_gateway import config, provisioning
 from pave_gateway.core.bays import Bays
 from pave_gateway.core.ingest import Ingest
+from pave_gateway.core.instant import Now
 from pave_gateway.core.keys import KeyTable
 from pave_gateway.core.oscore_contexts import OscoreContexts
 from pave_gateway.ingress import coap_site
@@ -69,7 +70,7 @@ class Front:
             ingest=Ingest(places, self._committer, [bays.apply]),
             committer=self._committer,
             site=site,
-            clock_ms=lambda: EPOCH_MS + int(loop.time() * 1000),
+            now=lambda: Now(int(loop.time() * 1000), EPOCH_MS + int(loop.time() * 1000), True),
             monotonic=loop.time,
             random_below=source.randrange,
             insecure=False,

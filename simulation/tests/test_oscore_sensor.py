@@ -17,6 +17,7 @@ from pave_wire.coap import Message
 
 from .oscore_site import EUI, FIRST, KEYS, SECOND, THIRD, Gateway, Site, play
 
+OUTBOX_READINGS = 20  # what the firmware keeps at most
 MORE_BYTES = 20  # kid, Partial IV and tag of a report
 LIMITS_SOURCE = (FIRMWARE_DIR / "lib/pave_wire/limits.py").read_text()
 KEYS_SOURCE = (FIRMWARE_DIR / "roles/oscore_keys.py").read_text()
@@ -75,6 +76,19 @@ def test_without_keys_it_speaks_plain_coap_where_its_settings_say_so_and_oscore_
     assert one.ledger.sealed == {} and len(one.ledger.unsealed) == 1
     other = sensor(tmp_path, first_report)
     assert 0 < other.ledger.up_bytes[0] - one.ledger.up_bytes[0] <= MORE_BYTES
+
+
+def test_after_a_long_outage_a_full_outbox_arrives_though_it_is_more_than_a_datagram(tmp_path: Path) -> None:
+    async def script(site: Site) -> None:
+        await first_report(site)
+        site.close_gateway()
+        await asyncio.sleep(1300)
+        gateway = await site.open_gateway(sequence=1 << 30)
+        await site.taken_more(gateway, OUTBOX_READINGS, within_s=1200)
+        assert len({reading.identity for reading in gateway.taken}) == len(gateway.taken)
+
+    visits = [(20.0 + 60 * count, 50.0 + 60 * count) for count in range(20)]
+    assert sensor(tmp_path, script, visits=visits, heartbeat_s=3600).ledger.reused() == 0
 
 
 # A gateway that knows nothing

@@ -120,20 +120,20 @@ def response() -> str:
         device, gateway = _ends()
         outer, asked = oscore.seal_request(device, _report())
         _, answered = oscore.open_request(gateway.find, outer)
-        sealed = oscore.seal_response(answered, _answer(), reuse_nonce)
+        sealed = oscore.seal_response(answered, _answer(), reuse_nonce, name_sender=not reuse_nonce)
         if oscore.open_response(asked, sealed).code != coap.CHANGED:
             raise ValueError("the 2.04 came out as another")
         data = coap.encode(sealed)
         said = (
             (1, "OSCORE option, empty: nonce of the request")
             if reuse_nonce
-            else (3, "OSCORE option: no kid, Partial IV of 1 byte: 00")
+            else (4, "OSCORE option: Partial IV of 1 byte: 00; the gateway's ID: 01")
         )
         parts = (
             (1, "version 1, acknowledgement, token of 1 byte"), (1, "2.04, whatever is inside; 2.05 with Observe"),
             (3, "message ID, token"), said, (1, "the payload follows"), (1, "ciphertext of 44, 2.04"), (8, "tag"),
         )  # fmt: skip
-        title = "the one answer without a Partial IV" if reuse_nonce else "every other"
+        title = "all of it new: the one answer without a Partial IV" if reuse_nonce else "any other answer"
         blocks.append(f"{len(data)} bytes, {title}:\n\n{fields(data, parts)}")
     return fenced("\n\n".join(blocks))
 

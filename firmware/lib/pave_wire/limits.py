@@ -6,6 +6,7 @@ CBOR_ITEMS = 1464  # values in one message, keys included: SENML_RECORDS of up t
 SENML_RECORDS = 209  # READINGS_PER_PACK with VALUES_PER_READING each, a seq for each, one epoch
 SENML_NAME_CHARS = 64
 READINGS_PER_PACK = 16
+PACK_BYTES = 1024  # of one POST /r: with OSCORE and all options around it still a datagram
 VALUES_PER_READING = 12
 TEXT_CHARS = 64  # of one text value
 COAP_OPTIONS = 16

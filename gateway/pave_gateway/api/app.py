@@ -1,6 +1,6 @@
 """What the gateway serves over HTTP: the console's page, open data, live events, counters, health."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
@@ -13,61 +13,38 @@ from pave_gateway.api.events import EventHub, EventStream
 from pave_gateway.api.features import etag, feature_collection
 from pave_gateway.console.page import STATIC, Page
 from pave_gateway.core.bays import Bays
-from pave_gateway.core.ingest import Ingest
 from pave_gateway.core.places import Place
+from pave_gateway.findings import Finding
 
 
-class SinkState(Protocol):
-    """What is shown of a sink."""
+class State(Protocol):
+    """How the gateway stands (`assembly.state`)."""
 
-    @property
-    def name(self) -> str:
-        """Its name in the site file."""
+    def statistics(self) -> dict[str, Any]:
+        """Return the counters."""
+        ...
+
+    def findings(self) -> list[Finding]:
+        """Return what is wrong, with the next step."""
         ...
 
     @property
-    def cursor(self) -> int:
-        """The position up to which its back-end has the log."""
-        ...
-
-    @property
-    def failing(self) -> bool:
-        """Whether its last attempt failed."""
-        ...
-
-    @property
-    def last_error(self) -> str:
-        """Why its last failed attempt failed."""
-        ...
-
-
-class JournalState(Protocol):
-    """What is asked of the journal."""
-
-    def last_position(self) -> int:
-        """Return the number of readings in the log."""
-        ...
-
-    def dead_letters(self, sink: str) -> int:
-        """Return how many readings the back-end of `sink` refused for good."""
+    def storage_error(self) -> str:
+        """Why readings cannot be stored, empty while they can."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The parts of a gateway that the API shows; `coap_answers` counts answers to POST /r by response code."""
+    """The parts of a gateway that the API shows."""
 
-    site_id: str
     site_name: str
     insecure: bool
     places: Sequence[Place]
     bays: Bays
-    ingest: Ingest
-    journal: JournalState
-    sinks: Sequence[SinkState]
+    state: State
     hub: EventHub
     clock_ms: Callable[[], int]
-    coap_answers: Callable[[], Mapping[str, int]]
 
 
 def create_app(served: Served) -> FastAPI:
@@ -128,43 +105,18 @@ def _add_operation(app: FastAPI, served: Served) -> None:
     @app.get("/stats")
     async def stats() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """Return the counters."""
-        return statistics(served)
+        return served.state.statistics()
 
     @app.get("/healthz")
     async def health() -> Response:  # pyright: ignore[reportUnusedFunction]
-        """Return 200 while readings can be stored, 503 with the reason otherwise."""
-        error = served.ingest.storage_error
-        return JSONResponse({"status": "failing" if error else "ok", "storage_error": error}, 503 if error else 200)
-
-
-def statistics(served: Served) -> dict[str, Any]:
-    """Return the counters: of the journal for ever, of the rest since the start."""
-    last = served.journal.last_position()
-    counters = served.ingest.counters
-    return {
-        "site": served.site_id,
-        "stored": last,
-        "since_start": {
-            "acknowledged": counters.acknowledged,
-            "stored": counters.stored,
-            "repeated": counters.repeated,
-            "refused": dict(counters.refused),
-            "coap_answers": dict(served.coap_answers()),
-        },
-        "in_flight": served.ingest.in_flight,
-        "sinks": {sink.name: _sink(sink, served.journal, last) for sink in served.sinks},
-        "availability": {kind: {"free": f, "total": t} for kind, (f, t) in served.bays.availability().items()},
-    }
-
-
-def _sink(sink: SinkState, journal: JournalState, last: int) -> dict[str, Any]:
-    return {
-        "cursor": sink.cursor,
-        "backlog": last - sink.cursor,
-        "dead_letters": journal.dead_letters(sink.name),
-        "failing": sink.failing,
-        "last_error": sink.last_error,
-    }
+        """Return 200 while readings can be stored, 503 otherwise; `findings` say what is wrong and the next step."""
+        reason = served.state.storage_error
+        found = [
+            {"severity": finding.severity.value, "what": finding.what, "next_step": finding.next_step}
+            for finding in served.state.findings()
+        ]
+        body = {"status": "failing" if reason else "ok", "storage_error": reason, "findings": found}
+        return JSONResponse(body, 503 if reason else 200)
 
 
 def _matches(tag: str, if_none_match: str) -> bool:

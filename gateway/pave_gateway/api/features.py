@@ -1,5 +1,6 @@
 """The bays as open data: a GeoJSON FeatureCollection (RFC 7946)."""
 
+import math
 import zlib
 from collections.abc import Iterable
 from typing import Any
@@ -15,24 +16,36 @@ def feature_collection(bays: Bays, now_ms: int) -> dict[str, Any]:
 
 
 def bay_properties(bay: Bay, now_ms: int) -> dict[str, Any]:
-    """Return what is known of a bay; `occupied` is null until its device has spoken.
+    """Return what is known of a bay; all but where it is may be null, for one where nothing is known.
 
-    `since` is when the state began, `age_s` how many seconds ago it was last confirmed, `seq` the device's own count.
+    `state` is "vacant", "occupied", "blind" (water, snow: the device cannot tell) or "fault" (it cannot measure);
+    `occupied` says the first two, and null for the others. `confidence` is 0 to 1, as the device says. `since` is when
+    the state began, or up to `since_error_s` earlier; `age_s` how many seconds ago it was last confirmed; `seq` the
+    device's own count.
     """
     return {
         "id": bay.place.id,
         "kind": bay.place.kind,
         "street": bay.place.label,
+        "state": bay.state,
         "occupied": bay.occupied,
+        "confidence": bay.confidence,
         "since": None if bay.since_ms is None else iso_utc(bay.since_ms),
+        "since_error_s": None if bay.since_error_ms is None else math.ceil(bay.since_error_ms / 1000),
         "age_s": None if bay.read_ms is None else max(0, now_ms - bay.read_ms) // 1000,
         "seq": None if bay.read_ms is None else bay.seq,
     }
 
 
 def etag(places: Iterable[Place], bays: Bays) -> str:
-    """Return a weak entity tag: it changes with every reading and with the site file, not with `age_s` alone."""
-    return f'W/"{zlib.crc32(repr(list(places)).encode()):08x}-{bays.position}"'
+    """Return a weak entity tag.
+
+    It changes with every reading, with the site file, with who stands where and when another time is known to be right,
+    not with `age_s` alone.
+    """
+    standing = [(bay.device, bay.from_position) for bay in bays]
+    made_of = repr((list(places), standing, bays.clock.newest))
+    return f'W/"{zlib.crc32(made_of.encode()):08x}-{bays.position}"'
 
 
 def _feature(bay: Bay, now_ms: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Generator
+from typing import Literal
 
 import uvicorn
 from fastapi import FastAPI
@@ -21,10 +22,18 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """The running server."""
 
-    def __init__(self, app: FastAPI, listener: socket.socket) -> None:
-        """Own `listener`."""
+    def __init__(
+        self, app: FastAPI, listener: socket.socket, protocol: type[asyncio.Protocol] | Literal["auto"] = "auto"
+    ) -> None:
+        """Own `listener`; `protocol` is what speaks HTTP on a connection."""
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=_GRACE_S
+            app,
+            http=protocol,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=_GRACE_S,
         )
         self._server = _Server(config)
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]), name="http")

@@ -2,7 +2,7 @@
 
 No tiles and no internet: streets are the lines through their own bays. Bays of a rank stand 5 m apart, which is less
 than a mark is wide at the scale of a quarter, so marks that would overlap are moved away from each other by as little
-as that takes.
+as that takes. Of a site with thousands of bays they overlap.
 """
 
 import math
@@ -16,6 +16,7 @@ WIDTH = 1000.0
 MARGIN = 60.0
 MARK_GAP = 30.0  # between the middles of two marks
 _ROUNDS = 200
+_MARKS_SPREAD = 400  # each is held against every other; and more would not fit side by side
 _METRES_PER_DEGREE = 111_320.0
 
 _Point = tuple[float, float]
@@ -90,8 +91,9 @@ def _project(places: Sequence[Place]) -> list[_Point]:
 def _fit(points: list[_Point]) -> list[_Point]:
     xs, ys = [x for x, _ in points], [y for _, y in points]
     scale = (WIDTH - 2 * MARGIN) / max(max(xs) - min(xs), max(ys) - min(ys), 1.0)
-    left = (WIDTH - scale * (max(xs) - min(xs))) / 2
-    return [(left + scale * (x - min(xs)), scale * (y - min(ys))) for x, y in points]
+    west, north = min(xs), min(ys)
+    left = (WIDTH - scale * (max(xs) - west)) / 2
+    return [(left + scale * (x - west), scale * (y - north)) for x, y in points]
 
 
 def _marks(places: Sequence[Place], points: list[_Point]) -> list[Mark]:
@@ -100,6 +102,8 @@ def _marks(places: Sequence[Place], points: list[_Point]) -> list[Mark]:
 
 def _spread(points: list[_Point]) -> list[_Point]:
     spread = [list(point) for point in points]
+    if len(spread) > _MARKS_SPREAD:
+        return points
     for _ in range(_ROUNDS):
         moved = False
         for i in range(len(spread)):

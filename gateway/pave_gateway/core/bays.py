@@ -62,7 +62,7 @@ class Assignments(Protocol):
         """Return the assignments that last."""
         ...
 
-    def attribute(self, device: str, position: int, read_ms: int, synchronized: bool) -> Assignment | None:
+    def attribute(self, stored: StoredReading) -> Assignment | None:
         """Return the assignment that a reading belongs to."""
         ...
 
@@ -219,8 +219,7 @@ class Bays:
         """Whether a reading was made where its device stands now."""
         if self._registry is None:
             return True
-        row = reading.row
-        found = self._registry.attribute(row.device, reading.position, row.read_ms, row.synchronized)
+        found = self._registry.attribute(reading)
         return found is not None and (found.place, found.from_position) == (bay.place.id, bay.from_position)
 
     def _count(self, bay: Bay, was_free: bool) -> None:

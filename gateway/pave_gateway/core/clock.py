@@ -1,9 +1,9 @@
 """The site's timeline: which time a reading is given, whatever happens to the machine's clock.
 
-Theory of operation. The machine has a monotonic clock that nothing sets (Linux: CLOCK_BOOTTIME, which counts while
-the machine is suspended too) and a wall clock that anything may set. `Timeline` makes the time of the site from the
-first and an offset, so it never steps by itself; about once a second it is shown the wall clock and what the kernel
-says of it (adjtimex: STA_UNSYNC), and decides whether the offset is still the right one:
+Theory of operation. The machine has a monotonic clock that nothing sets (the event loop's: CLOCK_MONOTONIC on Linux; it
+stands still while a machine is suspended, which then shows as a step) and a wall clock that anything may set.
+`Timeline` makes the time of the site from the first and an offset, so it never steps by itself; about once a second it
+is shown the wall clock and what the kernel says of it (adjtimex: STA_UNSYNC), and decides whether the offset is right:
 
     state   offset in force                  shown                                      becomes
     FREE    wall clock at the start, but     synchronized, plausible                    LOCKED on it

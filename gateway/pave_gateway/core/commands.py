@@ -102,6 +102,10 @@ class Commands:
         """Call `observer(device)` when there is a new command for a device, after it is on disk."""
         self._observers.append(observer)
 
+    def are_waiting(self, device: str) -> bool:
+        """Say whether a device has commands that are not over."""
+        return bool(self._waiting.get(device))
+
     def waiting(self, device: str) -> list[CommandRow]:
         """Return the commands of a device that are not over, the oldest first."""
         return [waiting.row for waiting in self._waiting.get(device, {}).values()]

@@ -65,6 +65,10 @@ class Committer(Protocol):
         """
         ...
 
+    def trouble(self) -> list[str]:
+        """Return what is wrong with the disk or the journal, for the operator; nothing if all is well."""
+        ...
+
     async def close(self, timeout_s: float) -> None:
         """Commit what is waiting, for at most `timeout_s`, and let go of the file."""
         ...

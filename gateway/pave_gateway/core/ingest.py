@@ -25,6 +25,7 @@ from enum import Enum
 
 from pave_gateway.core import limits
 from pave_gateway.core.committer import Committed, Committer, CommitterBusy, Conflicted, Outcome, Outdated, Row
+from pave_gateway.core.instant import Now
 from pave_gateway.core.places import Place
 from pave_gateway.core.rows import ReadingRow, StoredReading
 from pave_wire.model import OCCUPIED, Reading, class_of
@@ -79,7 +80,7 @@ class Ingest:
         self,
         places_by_device: Mapping[str, Place],
         committer: Committer,
-        listeners: Sequence[StoredListener],
+        listeners: Sequence[StoredListener] = (),
         max_in_flight: int = limits.READINGS_IN_FLIGHT,
     ) -> None:
         """`listeners` hear, in order, of readings newly in the log, before their device does.
@@ -88,26 +89,30 @@ class Ingest:
         """
         self._places = places_by_device
         self._committer = committer
-        self._listeners = listeners
+        self._listeners = list(listeners)
         self._max_in_flight = max_in_flight
         self.in_flight = 0
         self.storage_error = ""  # why the newest commit failed; empty while the disk takes readings
         self.counters = IngestCounters()
 
+    def subscribe(self, listener: StoredListener) -> None:
+        """Have one more listener hear of readings, after those before."""
+        self._listeners.append(listener)
+
     def offer(
         self,
         readings: Sequence[Reading],
-        now_ms: int,
+        now: Now,
         done: Callable[[Verdict], None],
         admission: Sequence[Row] = (),
         counter: int | None = None,
         urgent: bool = False,
     ) -> None:
-        """Take the readings of one message, received at `now_ms`; `done` is called once, now or after the commit.
+        """Take the readings of one message, received at `now`; `done` is called once, now or after the commit.
 
         Args:
             readings: Of one device.
-            now_ms: Milliseconds since 1970.
+            now: The site's time; readings count back from it.
             done: Told what came of it.
             admission: The replay state that admitted the message, durable with the readings or not at all.
             counter: The message's OSCORE Partial IV, see `ReadingRow`.
@@ -115,7 +120,7 @@ class Ingest:
         """
         refused = self._refusal(readings)
         if refused is None:
-            rows = [_row_of(reading, now_ms, counter) for reading in readings]
+            rows = [_row_of(reading, now, counter) for reading in readings]
             refused = self._submit(rows, admission, urgent, done)
         if refused is not None:
             self._finish_refused(refused, len(readings), done)
@@ -125,7 +130,7 @@ class Ingest:
             place = self._places.get(reading.device)
             if place is None:
                 return Refused(
-                    Refusal.UNKNOWN_DEVICE, f"device {reading.device} is not in the site file; add it and restart"
+                    Refusal.UNKNOWN_DEVICE, f"device {reading.device} stands nowhere on this site; assign it to a place"
                 )
             if OCCUPIED in reading.values and not place.is_bay:
                 return Refused(Refusal.FOREIGN_VALUE, f"{place.id} is a {place.kind}; only a bay is {OCCUPIED} or not")
@@ -180,7 +185,8 @@ class Ingest:
         done(refused)
 
 
-def _row_of(reading: Reading, now_ms: int, counter: int | None) -> ReadingRow:
+def _row_of(reading: Reading, now: Now, counter: int | None) -> ReadingRow:
+    now_ms = now.ms
     return ReadingRow(
         device=reading.device,
         epoch=reading.epoch,
@@ -190,4 +196,5 @@ def _row_of(reading: Reading, now_ms: int, counter: int | None) -> ReadingRow:
         read_ms=now_ms - round(reading.age_s * 1000),
         values=reading.values,
         counter=counter,
+        synchronized=now.synchronized,
     )

@@ -67,6 +67,7 @@ CHAIN_STEPS = 20_000  # of such a look-up, some 50 ms; a reading older than all 
 ROWS_PER_INSERT = 64  # one statement, so the writer gives the interpreter away 1 time in 64
 SNAPSHOT_READINGS = 200_000  # between snapshots of the devices: what a start reads again, less than a second
 SNAPSHOT_DEVICES = 200  # written with one transaction while a snapshot is due
+BAYS_LOG_READINGS = 200_000  # the newest ones, that the bays may keep from leaving the log
 RETENTION_PIECE = 1000  # readings looked at in one transaction that removes some
 VACUUM_PAGES = 64  # given back in one transaction
 WAL_PAGES = 1000  # of 1 KiB: then they are brought into the file; some 5 ms in which nothing is committed
@@ -86,9 +87,12 @@ CLOCK_HOLDOVER_MS = 86_400_000  # without synchronization; at 50 ppm 4 s have ga
 UNDATED_HOLD_MS = 600_000  # for so long a sink waits for the clock before it tells a reading with a doubtful time
 
 # State of the site
+BAYS_SNAPSHOT_MS = 300_000  # between rounds of writing the bays down
+BAYS_SNAPSHOT_READINGS = 100_000  # the same: what a start reads again
 SNAPSHOT_BAYS = 100  # written down in one step, some 2 ms
 SLOW_CLOCK_PERCENT = 5  # how far a sensor's RC oscillator may be off (ESP32-S3 datasheet: RTC slow clock)
 AGE_ERROR_MS = 1_000  # the age of a reading is whole seconds in an event
+UPKEEP_S = 1.0  # between two looks at what time itself brings
 SILENCE_GAP_MS = 120_000  # between two looks at the clock: then it was the gateway that was away
 SILENCE_LOOK_MS = 30_000  # at the latest
 SILENCE_GRACE_MS = 60_000  # for retransmissions and a busy link
@@ -108,6 +112,7 @@ KEY_FILE_BYTES = 32_768
 RECORD_BYTES = 16_384  # of one provisioning record; one for two readers has 2,000
 RECORD_READERS = 8  # for whom it may be sealed
 RECORDS_PER_IMPORT = 65_536
+RECORDS_AGAIN_MS = 60_000  # until an import that could not be stored is tried again
 RECORDS_PER_CHANGE = 256  # in one transaction
 
 # CoAP front
@@ -161,3 +166,9 @@ REFILL_PAGE = 500  # uplinks in one answer
 REFILL_PAGES = 200  # of one question
 REFILL_LINE_BYTES = 262_144  # of one uplink, with what payload formatters make of it
 REFILL_UNDER_WAY = 64  # of its uplinks on their way to the disk
+
+# Control interface
+CONTROL_WAIT_S = 10.0  # for an act to be on disk, and as long for its turn
+CONTROL_PAGE = 100  # devices or acts in one answer, some 4 ms
+CONTROL_PAGE_MAX = 500
+CONTROL_ANSWER_S = 30.0  # that the command line waits: the two waits above, and a busy machine

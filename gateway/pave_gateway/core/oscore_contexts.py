@@ -100,6 +100,13 @@ class DeviceContext(Context):
         due = self.reservation_due()
         return None if due is None else SenderRow(self.device, due)
 
+    def leap(self, start: int) -> bool:
+        """Use no number below `start` any more; say whether that is news."""
+        if start <= self.reserved:
+            return False
+        self.sequence = self.reserved = start
+        return True
+
     def is_newest(self, number: int) -> bool:
         """Say whether no accepted request has a higher Partial IV than this."""
         window = self.window
@@ -125,6 +132,11 @@ class OscoreContexts:
         self._contexts: dict[bytes, DeviceContext] = {}
         self._underived: dict[bytes, tuple[DeviceKeys, tuple[int, int] | None, int]] = {}
         self._kids: dict[str, bytes] = {}
+        self._listeners: list[Callable[[DeviceContext], None]] = []
+
+    def subscribe(self, listener: Callable[[DeviceContext], None]) -> None:
+        """Call `listener(context)` when a device is removed: nothing may be sealed under its context any more."""
+        self._listeners.append(listener)
 
     def __len__(self) -> int:
         """How many devices there are."""
@@ -152,9 +164,13 @@ class OscoreContexts:
     def remove(self, device: str) -> None:
         """Let a device in no more; one that is not known is none."""
         kid = self._kids.pop(device, None)
-        if kid is not None:
-            self._contexts.pop(kid, None)
-            self._underived.pop(kid, None)
+        if kid is None:
+            return
+        self._underived.pop(kid, None)
+        context = self._contexts.pop(kid, None)
+        if context is not None:
+            for listener in self._listeners:
+                listener(context)
 
     def find(self, kid: bytes, kid_context: bytes | None) -> DeviceContext | None:
         """Return the context that a request names, or None."""

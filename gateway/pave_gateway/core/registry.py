@@ -20,7 +20,7 @@ assignment covers the positions behind `from_position`, up to and with `to_posit
     that is retired, or never stood anywhere            (refused)                     no
 
 "Measured before" compares the reading's time with the move's; where the clock could not be trusted for either of them,
-position alone decides.
+or was put back in between, position alone decides.
 """
 
 from bisect import bisect_left
@@ -29,6 +29,7 @@ from dataclasses import dataclass, replace
 
 from pave_gateway.core.places import Place
 from pave_gateway.core.registry_rows import AssignmentEndRow, AssignmentRow, DeviceRow
+from pave_gateway.core.rows import StoredReading
 
 PROVISIONED = "provisioned"
 ACTIVE = "active"
@@ -107,15 +108,17 @@ class Registry:
         index = bisect_left(history, position, key=_from_position) - 1
         return history[index] if index >= 0 and history[index].covers(position) else None
 
-    def attribute(self, device: str, position: int, read_ms: int, synchronized: bool) -> Assignment | None:
-        """Return the assignment that a reading of `device` belongs to; None if it never stood anywhere.
+    def attribute(self, stored: StoredReading) -> Assignment | None:
+        """Return the assignment that a reading belongs to; None if its device never stood anywhere.
 
         Only if that assignment `covers` the position does the reading change the state of its place.
         """
-        history = self._of_device.get(device, ())
+        row = stored.row
+        history = self._of_device.get(row.device, ())
         for assignment in reversed(history[1:]):
-            comparable = synchronized and assignment.synchronized
-            if assignment.from_position < position and not (comparable and read_ms < assignment.from_ms):
+            # One that was received behind the move and dated before it: the clock was put back in between.
+            comparable = row.synchronized and assignment.synchronized and row.received_ms >= assignment.from_ms
+            if assignment.from_position < stored.position and not (comparable and row.read_ms < assignment.from_ms):
                 return assignment
         return history[0] if history else None
 

@@ -31,6 +31,7 @@ from pave_gateway.core.registry_rows import DeviceRow
 _log = logging.getLogger(__name__)
 
 Listener = Callable[[Changed], None]
+Rekeying = Callable[[Sequence[str]], None]
 
 
 class RegistryError(Exception):
@@ -59,11 +60,22 @@ class Registrar:
         self._committer = committer
         self._log_position = log_position
         self._listeners: list[Listener] = []
+        self._before_rekeying: list[Rekeying] = []
+        self._rekeying_failed: list[Rekeying] = []
         self._writing = False
 
     def subscribe(self, listener: Listener) -> None:
         """Call `listener(changed)` after each change, once it is in effect: places, keys, states of devices."""
         self._listeners.append(listener)
+
+    def subscribe_rekeying(self, before: Rekeying, failed: Rekeying) -> None:
+        """Call `before(devices)` before their change of keys goes to the disk, `failed(devices)` if it does not arrive.
+
+        Between the two nothing may be admitted under the old keys: it would reach the disk behind the change, and leave
+        the replay window of the old keys with the new ones.
+        """
+        self._before_rekeying.append(before)
+        self._rekeying_failed.append(failed)
 
     # Acts; each raises RegistryError if it may not be done, and calls `done` exactly once if not
 
@@ -187,17 +199,18 @@ class Registrar:
     def submit(self, change: Change, done: Done) -> None:
         """Write `change`, let it take effect, tell the listeners, then `done`."""
         self._writing = True
+        for before in self._before_rekeying:
+            before(change.rekeyed)
         try:
             self._committer.submit(change.rows, lambda outcome: self._finish(change, outcome, done))
         except CommitterBusy as error:
-            self._writing = False
-            done(NotRecorded(str(error)))
+            self._fail(change, str(error), done)
 
     def _finish(self, change: Change, outcome: Outcome, done: Done) -> None:
-        self._writing = False
         if not isinstance(outcome, Committed):
-            done(NotRecorded(_reason(outcome)))
+            self._fail(change, _reason(outcome), done)
             return
+        self._writing = False
         changed = change.take_effect(self._log_position())
         for listener in self._listeners:
             try:
@@ -205,6 +218,12 @@ class Registrar:
             except Exception:  # a defect; the change is on disk, and whoever else waits for it must hear so
                 _log.exception("a listener failed on act %d", change.last_act)
         done(Recorded(change.last_act))
+
+    def _fail(self, change: Change, reason: str, done: Done) -> None:
+        self._writing = False
+        for failed in self._rekeying_failed:
+            failed(change.rekeyed)
+        done(NotRecorded(reason))
 
     def _check_place(self, place: str) -> Place:
         known = self.registry.places.get(place)

@@ -78,6 +78,7 @@ class Change:
         self._effects: list[Callable[[int], None]] = []
         self._devices: dict[str, None] = {}  # touched, in order
         self._places: dict[str, None] = {}
+        self.rekeyed: list[str] = []  # devices that have other keys from then on, or none
 
     def act(self, name: str, device: str = "", place: str = "", detail: str = "") -> None:
         """Open an act; what follows belongs to it."""
@@ -102,11 +103,13 @@ class Change:
 
     def put_keys(self, device: str, secrets: Secrets, sealed: bytes) -> None:
         """Give `device` other keys."""
+        self.rekeyed.append(device)
         self._add(KeyRow(device, sealed), device, lambda position: self._keys.put(device, secrets))
         self.rows.append(ForgetReplayRow(device))
 
     def wipe_keys(self, device: str) -> None:
         """Take the keys of `device` out of use."""
+        self.rekeyed.append(device)
         self._add(KeyRow(device, None), device, lambda position: self._keys.remove(device))
         self.rows.append(ForgetReplayRow(device))
 

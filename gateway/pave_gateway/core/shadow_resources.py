@@ -130,6 +130,10 @@ class Resources:
         is_document = isinstance(said, dict) and isinstance(said.get(1), dict)  # pyright: ignore[reportUnknownMemberType]
         return (self.reported if is_document else self.result)(device, payload, now)
 
+    def has_commands(self, device: str) -> bool:
+        """Say whether `next_for` may have a command; cheap, for whoever asks at every reading."""
+        return self._commands.are_waiting(device)
+
     def next_for(self, device: str, link: Link, now: Now, max_bytes: int) -> Request | None:
         """Return what to send to a device that can be reached now, its payload at most `max_bytes`; None: nothing.
 

@@ -1,7 +1,6 @@
 """What the CoAP front has done since its start, and the log of what it dropped."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
@@ -39,7 +38,7 @@ class CoapCounters:
     Attributes:
         received: Datagrams.
         accepted: Reports answered 2.04.
-        repeated: Of them, those that held nothing new.
+        repeated: Of them, those with a reading that was in the log before.
         refused: Reports answered otherwise, by response code.
         requests: Authentic requests other than reports.
         dropped: Datagrams that met silence, by reason.
@@ -56,7 +55,7 @@ class CoapCounters:
     received: int = 0
     accepted: int = 0
     repeated: int = 0
-    refused: Counter[str] = field(default_factory=Counter[str])
+    refused: dict[str, int] = field(default_factory=dict[str, int])
     requests: int = 0
     dropped: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REASONS, 0))
     retransmissions: int = 0
@@ -67,6 +66,10 @@ class CoapCounters:
     not_stored: int = 0
     unsent: int = 0
     notifications: int = 0
+
+    def refuse(self, code: str) -> None:
+        """Count a report that is answered by this code."""
+        self.refused[code] = self.refused.get(code, 0) + 1
 
     @property
     def answers(self) -> dict[str, int]:

@@ -9,12 +9,15 @@ What the last three say is in `core.shadow_resources`. They are for a device, so
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 from pave_gateway.core import limits
 from pave_gateway.core.bays import Bays
 from pave_gateway.core.instant import Now
 from pave_gateway.core.shadow_resources import Reply, Resources
-from pave_gateway.ingress.coap_resources import Commit, Handled, Handler, Question, Site, Watched, problem
+from pave_gateway.ingress.coap_changes import Commit, Handler, Question
+from pave_gateway.ingress.coap_resources import Handled, Site, Watched, problem
 from pave_wire import coap, model
 from pave_wire.hello import Hello
 
@@ -51,14 +54,12 @@ def add_shadow(
 ) -> Watched:
     """Serve `/h`, `/s` and `/x`; return `/s`, whose `changed_for(device)` is to be told of new desired settings.
 
-    `said(device, hello)` is told of each hello that can be read, before it is answered.
+    `said(device, hello)` is told of each hello that can be read, once it is on disk and before it is answered.
     """
 
     def hello(device: str, question: Question) -> Reply:
         reply, heard = resources.hello(device, question.payload, now())
-        if heard is not None:
-            said(device, heard)
-        return reply
+        return reply if heard is None else replace(reply, apply=partial(said, device, heard))
 
     def settings(device: str, question: Question) -> Reply:
         if question.code == coap.GET:

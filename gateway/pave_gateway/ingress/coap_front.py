@@ -11,6 +11,7 @@ fails one meets silence: no RST, no error, nothing that could be aimed at a thir
              == from here on it is authentic ==
              -> POST /r             -> journal, then 2.04                            `coap_telemetry`
              -> its window was lost -> 4.01 with Echo (RFC 8613, B.1.2)
+             -> POST, PUT: a handler's reply -> journal, then what it says           `coap_changes`
              -> anything else       -> window to disk, then aiocoap                  `oscore_gate`, `coap_tokens`
 
 Before authentication nothing is answered, so nothing is answered with more bytes than came in. In insecure mode, and
@@ -20,22 +21,24 @@ Give it datagrams and the time (ms of any steady clock), send what `datagrams_to
 `wake`, and call `handle_timeout` at `next_timeout`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 from pave_gateway.core import limits
 from pave_gateway.core.committer import Committer
 from pave_gateway.core.ingest import Ingest
+from pave_gateway.core.instant import Now
 from pave_gateway.core.oscore_contexts import DeviceContext, OscoreContexts
-from pave_gateway.ingress import coap_counters, coap_parse
+from pave_gateway.ingress import coap_counters, coap_options, coap_parse
+from pave_gateway.ingress.coap_changes import Changes, Changing
 from pave_gateway.ingress.coap_counters import CoapCounters, Drops
 from pave_gateway.ingress.coap_exchanges import Address, Exchanges, Incoming
 from pave_gateway.ingress.coap_outbox import Outbox
 from pave_gateway.ingress.coap_parse import Unacceptable
-from pave_gateway.ingress.coap_telemetry import USUAL, Telemetry, problem
+from pave_gateway.ingress.coap_telemetry import USUAL, Telemetry
 from pave_gateway.ingress.coap_tokens import Tokens
-from pave_gateway.ingress.oscore_gate import Gate
+from pave_gateway.ingress.oscore_gate import Gate, Reservations
 from pave_wire import coap, model
 from pave_wire.coap import ACK, CON, RST, Message
 from pave_wire.coap_message import Delivery
@@ -44,17 +47,7 @@ from pave_wire.oscore import Exchange, request_inside, unseal_request
 
 _RESPONSES = (2, 4, 5)  # classes of code
 _USUAL_BYTES = len(USUAL)
-# Critical options that are acted on, and the most bytes each may have (RFC 7252, 5.10)
-_UNDERSTOOD = {
-    coap.URI_HOST: 255,
-    coap.URI_PORT: 2,
-    coap.URI_PATH: 255,
-    coap.URI_QUERY: 255,
-    coap.ACCEPT: 2,
-    coap.BLOCK2: 3,
-    coap.BLOCK1: 3,
-}
-_REPEATABLE = (coap.URI_PATH, coap.URI_QUERY)
+_READINGS = model.PATH_READINGS.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +58,25 @@ class FrontParts:
         contexts: Who may speak.
         ingest: Takes reports.
         committer: Makes windows and reservations durable; the one that `ingest` uses.
-        clock_ms: Returns milliseconds since 1970.
+        now: Returns the site's time.
         random_below: Returns a random integer below its argument.
         drops: Counts and logs what is refused.
         counters: Of the same.
         insecure: Plain CoAP is served too.
+        reservations: As the journal has them, see `oscore_gate`.
+        changing: What answers a request that may change something, by the one segment of its path.
     """
 
     contexts: OscoreContexts
     ingest: Ingest
     committer: Committer
-    clock_ms: Callable[[], int]
+    now: Callable[[], Now]
     random_below: Callable[[int], int]
     drops: Drops
     counters: CoapCounters
     insecure: bool = False
+    reservations: Reservations = lambda: ({}, 0)
+    changing: Mapping[bytes, Changing] = field(default_factory=dict[bytes, Changing])
 
 
 class CoapFront:
@@ -97,8 +94,10 @@ class CoapFront:
         self._plain = Exchanges()  # so that strangers displace nothing of devices
         self._responses = Exchanges(limits.COAP_RESPONSES_REMEMBERED)
         self.outbox = Outbox(parts.random_below, wake, parts.counters)
-        self.gate = Gate(parts.committer, self._exchanges, parts.counters)
-        self._telemetry = Telemetry(parts.ingest, self.gate, self.outbox, parts.clock_ms, parts.counters, parts.drops)
+        self.gate = Gate(parts.committer, self._exchanges, parts.counters, parts.reservations)
+        self._telemetry = Telemetry(parts.ingest, self.gate, self.outbox, parts.now, parts.counters, parts.drops)
+        self._changes = Changes(self.gate, self.outbox)
+        self._changing = parts.changing
 
     def receive(self, data: bytes, address: Address, now_ms: int) -> None:
         """Take one datagram."""
@@ -190,9 +189,7 @@ class CoapFront:
             self.counters.echo += 1
             _remember(self._exchanges, request)
             challenge = Message(ACK, coap.UNAUTHORIZED, 0, b"", [(coap.ECHO, context.challenge)])
-            # The device may know an older gateway of this site: `core.keys` says why it is told our ID.
-            answer = partial(self.outbox.answer, request, challenge, name_sender=True)
-            self.gate.with_number(context, answer)
+            self.gate.with_number(context, partial(self.outbox.answer, request, challenge))
             return
         _remember(self._exchanges, request)
         if request.address != context.address:
@@ -215,15 +212,21 @@ class CoapFront:
         self._dispatch(request, message)
 
     def _dispatch(self, request: Incoming, message: Message) -> None:
-        """Give a request to what answers it. Nothing but a report acts before its window is on disk."""
-        refused = _refused(message)
+        """Give a request to what answers it. Nothing acts before its window is on disk, or with it."""
+        refused = coap_options.refusal(message)
         if refused is not None:
             if request.kind == CON:  # a NON that is not understood meets silence (RFC 7252, 5.4.1)
                 self.gate.store(request, partial(self.outbox.answer, request, refused))
-        elif message.code == coap.POST and _path(message) == [model.PATH_READINGS.encode()]:
+            return
+        segment = coap_options.only_segment(message)
+        if message.code == coap.POST and segment == _READINGS:
             self._telemetry.take_unusual(request, message)
+            return
+        self.counters.requests += 1
+        changing = None if message.code == coap.GET else self._changing.get(segment)
+        if changing is not None:
+            self._changes.take(request, message, changing)
         else:
-            self.counters.requests += 1
             self.gate.store(request, partial(self.tokens.request, request, message))
 
     def _answered(self, data: bytes, address: Address, kind: int, code: int, now_ms: int) -> None:
@@ -263,25 +266,3 @@ class CoapFront:
 def _remember(exchanges: Exchanges, request: Incoming) -> None:
     if request.kind == CON:  # a NON has no reply that could be repeated
         exchanges.remember(request)
-
-
-def _path(message: Message) -> list[bytes]:
-    return [value for number, value in message.options if number == coap.URI_PATH]
-
-
-def _refused(message: Message) -> Message | None:
-    """Return the answer to a request with an option that cannot be acted on (RFC 7252, 5.4), None if there is none."""
-    last = None
-    for number, value in message.options:
-        if number in (coap.PROXY_URI, coap.PROXY_SCHEME):
-            return Message(ACK, coap.PROXYING_NOT_SUPPORTED, 0)
-        if number & 1:
-            again = number == last and number not in _REPEATABLE
-            if again or len(value) > _UNDERSTOOD.get(number, -1):
-                return Message(ACK, coap.BAD_OPTION, 0)
-        last = number
-    block = message.option(coap.BLOCK1)
-    if block is not None and coap.uint_value(block) >> 3:  # more blocks, or not the first: no request here needs two
-        detail = f"a request has at most {limits.PACK_BYTES} bytes; send less at once"
-        return problem(coap.TOO_LARGE, "Too large", detail)
-    return None

@@ -3,15 +3,20 @@
 Theory of operation. An answer that is ready before EMPTY_ACK_MS rides on the ACK (RFC 7252, 5.2.1). One that is late is
 a confirmable message under an ID of ours, repeated by the message layer until its ACK (5.2.2). To a NON goes a NON.
 
-Two kinds of answer are sealed differently (RFC 8613, 8.3; see `pave_wire.oscore` for what keeps nonces apart):
+Three kinds of answer are sealed differently (RFC 8613, 8.3; see `pave_wire.oscore` for what keeps nonces apart):
 
-    what                            nonce                              costs
-    ------------------------------  ---------------------------------  ----------------------------
-    the bare 2.04 of a report       the request's: it is sealed once   nothing; 13 bytes and a token
-    anything else, notifications    one of ours, reserved on disk      a sender sequence number
+    what                                 nonce                     kid    costs
+    -----------------------------------  ------------------------  -----  --------------------------------------
+    the 2.04 of a report, all of it new  the request's: once       -      nothing; 13 bytes and a token
+    any other answer                     one of ours, reserved     ours   a sender sequence number, 8 to 13 bytes
+    a notification                       one of ours, reserved     -      a sender sequence number, 1 to 5 bytes
 
 The first is nearly all there is, so its bytes are put together here without a message object; a test holds them against
 `pave_wire`'s.
+
+The kid is for a device that knows another ID of its gateway (`core.keys`): it opens nothing that does not name us, and
+never hears the first kind. But it then sends its readings again, under a new Partial IV, and what is in the log already
+was not heard: so the answer to a report with such a reading is of the second kind, and the device follows.
 """
 
 from collections.abc import Callable
@@ -70,7 +75,7 @@ class Outbox:
             self._put(request.reply, request.address)
 
     def accept(self, request: Incoming) -> None:
-        """Answer a report with the bare 2.04."""
+        """Answer a report with the bare 2.04, sealed with its own nonce if that is to be had."""
         exchange = request.exchange
         if request.acknowledged or (exchange is not None and not exchange.nonce_free):
             self.answer(request, Message(ACK, CHANGED, 0), reuse_nonce=exchange is not None and exchange.nonce_free)
@@ -81,22 +86,19 @@ class Outbox:
         self._outgoing.append((reply, request.address))
         self._wake()
 
-    def answer(
-        self, request: Incoming, message: Message, reuse_nonce: bool = False, name_sender: bool = False
-    ) -> Transmission | None:
+    def answer(self, request: Incoming, message: Message, reuse_nonce: bool = False) -> Transmission | None:
         """Answer `request`, once, with the code, options and payload of `message`; return what repeats it, if any does.
 
-        `reuse_nonce` and `name_sender` are `oscore.seal_response`'s. What cannot be sent is counted: its client asks
-        again.
+        `reuse_nonce` is `oscore.seal_response`'s. What cannot be sent is counted: its client asks again.
         """
         message.token = request.token
         message.type = request.kind
         if request.acknowledged:
-            return self.send(request.exchange, message, request.address, reuse_nonce, name_sender)
+            return self.send(request.exchange, message, request.address, reuse_nonce, not reuse_nonce)
         message.type = ACK
         message.mid = request.key[1]
         try:
-            request.reply = encode(_sealed(request.exchange, message, reuse_nonce, name_sender))
+            request.reply = encode(_sealed(request.exchange, message, reuse_nonce, not reuse_nonce))
         except _UNSENDABLE:
             self._counters.unsent += 1
         else:
@@ -113,6 +115,8 @@ class Outbox:
     ) -> Transmission | None:
         """Send a CON or NON under an ID of ours, sealed as a response of `exchange` if there is one.
 
+        `reuse_nonce` and `name_sender` are `oscore.seal_response`'s.
+
         Returns what repeats a CON; None for a NON, and for what cannot be sent, which is counted.
         """
         try:
@@ -128,7 +132,5 @@ class Outbox:
         self._wake()
 
 
-def _sealed(
-    exchange: "Exchange | None", message: Message, reuse_nonce: bool = False, name_sender: bool = False
-) -> Message:
+def _sealed(exchange: "Exchange | None", message: Message, reuse_nonce: bool, name_sender: bool) -> Message:
     return message if exchange is None else oscore.seal_response(exchange, message, reuse_nonce, name_sender)

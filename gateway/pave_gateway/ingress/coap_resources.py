@@ -3,16 +3,14 @@
 
     handler: `Question` -> `Reply`    served by `Handled`, or by `Watched` if it can be observed
 
-Every request here is authentic, comes once, and its replay window is on disk; `Question.device` is who asks. The rows
-of a `Reply` are committed before it is sent; if they cannot be, 5.03 is the answer instead. Bodies larger than a block
-are cut here, by number of block, from what the handler gives: nothing is kept between two blocks, so a transfer of any
-length costs no memory, and a client whose ETag changes on the way starts again (RFC 7959, 2.4).
+Every request here is authentic, comes once, and its replay window is on disk; `Question.device` is who asks. GET alone
+gets here: what may change something is taken before, by `coap_changes`, so that its rows and its window are one group;
+a resource says in `changing` how. Bodies larger than a block are cut here, by number of block, from what the handler
+gives: nothing is kept between two blocks, so a transfer of any length costs no memory, and a client whose ETag changes
+on the way starts again (RFC 7959, 2.4).
 """
 
-import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable
 from typing import Any, cast
 
 import aiocoap
@@ -20,41 +18,14 @@ from aiocoap import error, resource
 from aiocoap.util.linkformat import Link, LinkFormat
 
 from pave_gateway.core import limits
-from pave_gateway.core.committer import Committed, CommitterBusy, Outcome, Row
 from pave_gateway.core.shadow_resources import Reply
+from pave_gateway.ingress.coap_changes import Changing, Commit, Handler, Question
 from pave_gateway.ingress.observable import Observable
-from pave_wire import coap, model
+from pave_wire import model
 
 _BLOCK_SIZE_EXP = 6  # 1,024 bytes
 _WellKnownCore: Any = resource.WKCResource
 _Site: Any = resource.Site
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A request.
-
-    Attributes:
-        device: EUI-64 of who asks, None without OSCORE.
-        code: GET, POST, ...
-        rest: The segments of the path behind the resource's own.
-        payload: Its body.
-        content_format: Of the body, None if not said.
-        accept: What the answer may be, None for anything.
-        etags: Of what the client has.
-    """
-
-    device: str | None
-    code: int
-    rest: tuple[str, ...]
-    payload: bytes
-    content_format: int | None
-    accept: int | None
-    etags: tuple[bytes, ...]
-
-
-Handler = Callable[[Question], Reply]
-Commit = Callable[[Sequence[Row], Callable[[Outcome], None]], None]
 
 
 class _Served(resource.Resource):
@@ -71,28 +42,15 @@ class Handled(_Served):
     def __init__(self, handler: Handler, rt: str, content_format: int, commit: Commit) -> None:
         """`rt` and `content_format` are told in `.well-known/core`; `commit` is a committer's `submit`."""
         super().__init__()
-        self._handler = handler
-        self._commit = commit
+        self.changing = Changing(handler, commit)
         self.rt = rt
         self.ct = str(content_format)
         self.max_age_s: int | None = None
 
     async def render(self, request: Any) -> Any:
         """Answer, with the block that was asked for."""
-        reply = self._handler(_question(request))
-        if reply.rows:
-            reply = await self._committed(reply)
+        reply = self.changing.handler(_question(request))
         return _cut(_message(reply, self.max_age_s), request)
-
-    async def _committed(self, reply: Reply) -> Reply:
-        """Return `reply` once its rows are on disk, 5.03 if they cannot be."""
-        decided: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        try:
-            self._commit(reply.rows, partial(_decide, decided, reply.apply))
-        except CommitterBusy as error:
-            return _unavailable(str(error))
-        outcome = await decided
-        return reply if isinstance(outcome, Committed) else _unavailable("not stored; ask again later")
 
 
 class HandledBelow(Handled, resource.PathCapable):
@@ -127,6 +85,7 @@ class Site:
     def __init__(self) -> None:
         """With `/r` and `.well-known/core`."""
         self.site = _Site()
+        self.changing: dict[bytes, Changing] = {}  # by the one segment of their path
         self._observables: list[Observable] = []
         self.site.add_resource([model.PATH_READINGS], Reports())
         self.site.add_resource(
@@ -136,6 +95,8 @@ class Site:
     def add(self, path: str, served: Any) -> None:
         """Serve a resource under one segment of path."""
         self.site.add_resource([path], served)
+        if isinstance(served, Handled) and not isinstance(served, HandledBelow):
+            self.changing[path.encode()] = served.changing
         if isinstance(served, Observable):
             self._observables.append(served)
 
@@ -143,17 +104,6 @@ class Site:
         """Tell what is observed how to know that a notification is still under way."""
         for served in self._observables:
             served.under_way = under_way
-
-
-def _decide(decided: "asyncio.Future[Outcome]", apply: Callable[[], None], outcome: Outcome) -> None:
-    if isinstance(outcome, Committed):
-        apply()  # here and not after the await: the client may be gone, what is on disk holds
-    if not decided.done():
-        decided.set_result(outcome)
-
-
-def _unavailable(detail: str) -> Reply:
-    return problem(coap.SERVICE_UNAVAILABLE, "Not stored", detail)
 
 
 def problem(code: int, title: str, detail: str) -> Reply:
@@ -183,7 +133,7 @@ def _message(reply: Reply, max_age_s: int | None) -> Any:
         payload=reply.payload,
         content_format=reply.content_format,
         etag=reply.etag or None,
-        max_age=limits.RETRY_AFTER_S if reply.code == coap.SERVICE_UNAVAILABLE else max_age_s,
+        max_age=max_age_s,
     )
 
 

@@ -18,12 +18,14 @@ from aiocoap import error
 from pave_gateway.core import limits
 from pave_gateway.core.committer import Committer
 from pave_gateway.core.ingest import Ingest
+from pave_gateway.core.instant import Now
 from pave_gateway.core.oscore_contexts import OscoreContexts
 from pave_gateway.ingress.coap_counters import CoapCounters, Drops
 from pave_gateway.ingress.coap_front import CoapFront, FrontParts
 from pave_gateway.ingress.coap_resources import Site
 from pave_gateway.ingress.coap_socket import CoapSocket
 from pave_gateway.ingress.coap_tokens import Remote, Tokens
+from pave_gateway.ingress.oscore_gate import Reservations
 
 _log = logging.getLogger(__name__)
 _Context: Any = aiocoap.Context
@@ -51,20 +53,22 @@ class CoapParts:
         ingest: Takes reports.
         committer: The one that `ingest` uses.
         site: The resources.
-        clock_ms: Returns milliseconds since 1970.
+        now: Returns the site's time.
         monotonic: Returns seconds that never step.
         random_below: Returns a random integer below its argument.
         insecure: Serve plain CoAP too.
+        reservations: `JournalReader.reservations`: asked again where a journal is salvaged while the gateway runs.
     """
 
     contexts: OscoreContexts
     ingest: Ingest
     committer: Committer
     site: Site
-    clock_ms: Callable[[], int]
+    now: Callable[[], Now]
     monotonic: Callable[[], float]
     random_below: Callable[[int], int]
     insecure: bool
+    reservations: Reservations = lambda: ({}, 0)
 
 
 class CoapServer:
@@ -84,6 +88,11 @@ class CoapServer:
     def answers(self) -> dict[str, int]:
         """Answers to `POST /r` since the start, by response code."""
         return self.counters.answers
+
+    def can_reach(self, device: str) -> bool:
+        """Say whether `device` was heard on IP since the gateway's start."""
+        context = self._contexts.of_device(device)
+        return context is not None and context.address is not None
 
     async def ask(
         self, device: str, code: int, path: str, payload: bytes = b"", content_format: int | None = None
@@ -128,11 +137,13 @@ async def start(host: str, port: int, parts: CoapParts) -> CoapServer:
             parts.contexts,
             parts.ingest,
             parts.committer,
-            parts.clock_ms,
+            parts.now,
             parts.random_below,
             drops,
             counters,
             parts.insecure,
+            parts.reservations,
+            parts.site.changing,
         ),
         socket.wake,
     )
@@ -145,6 +156,7 @@ async def start(host: str, port: int, parts: CoapParts) -> CoapServer:
 
     await context._append_tokenmanaged_transport(below)
     parts.site.watch(front.tokens.under_way)
+    parts.contexts.subscribe(front.tokens.left)
     server = CoapServer(front, socket, context, parts.contexts)
     try:
         server.address = await socket.open(front, host, port)

@@ -1,7 +1,8 @@
 """`POST /r`: from an authentic request to the journal, and back to the device once it is there.
 
 The replay window that admitted a report goes to disk in the transaction of its readings; then comes the bare 2.04.
-What is refused is answered once its window is on disk by itself.
+Where a reading was in the log before, its device has not heard us, perhaps since it knows another name of its gateway:
+the 2.04 then says ours (see `coap_outbox`). What is refused is answered once its window is on disk by itself.
 
     2.04 stored             4.00 not CBOR, SenML or readings     4.03 another device's, or of none of this site
     4.09 identity in use    4.13 more than a block               4.15 not application/senml+cbor
@@ -17,6 +18,7 @@ from functools import partial
 from pave_gateway.core import limits
 from pave_gateway.core.committer import Row
 from pave_gateway.core.ingest import Accepted, Ingest, Refusal, Verdict
+from pave_gateway.core.instant import Now
 from pave_gateway.ingress.coap_counters import CoapCounters, Drops
 from pave_gateway.ingress.coap_exchanges import Incoming
 from pave_gateway.ingress.coap_outbox import Outbox
@@ -35,7 +37,6 @@ _ANSWERS = {
     Refusal.BUSY: (coap.SERVICE_UNAVAILABLE, "Too busy"),
     Refusal.NOT_STORED: (coap.SERVICE_UNAVAILABLE, "Not stored"),
     Refusal.CONFLICT: (coap.CONFLICT, "Conflict"),  # RFC 8132, 2.3.2
-    Refusal.REPLAYED: (coap.CONFLICT, "Replayed"),
 }
 _SENML_CBOR = coap.uint(model.CONTENT_FORMAT_SENML_CBOR)
 
@@ -48,15 +49,15 @@ class Telemetry:
         ingest: Ingest,
         gate: Gate,
         outbox: Outbox,
-        clock_ms: Callable[[], int],
+        now: Callable[[], Now],
         counters: CoapCounters,
         drops: Drops,
     ) -> None:
-        """`clock_ms` returns milliseconds since 1970."""
+        """`now` returns the site's time."""
         self._offer = ingest.offer
         self._gate = gate
         self._outbox = outbox
-        self._clock_ms = clock_ms
+        self._now = now
         self._counters = counters
         self._drops = drops
 
@@ -71,7 +72,7 @@ class Telemetry:
                 self._refuse(request, coap.BAD_REQUEST, type(error).__name__, str(error))
                 return
         if context is None or request.exchange is None:
-            self._offer(readings, self._clock_ms(), partial(self._decided, request, None))
+            self._offer(readings, self._now(), partial(self._decided, request, None))
             return
         if readings[0].device != context.device:
             detail = f"readings of {readings[0].device} from {context.device}; a device sends its own"
@@ -80,7 +81,7 @@ class Telemetry:
         rows = self._gate.admission(context)
         # A window that began with this request is stored as it is: later ones are derived from it.
         counter = request.exchange.number if context.window_stored else None
-        self._offer(readings, self._clock_ms(), partial(self._decided, request, rows), rows, counter)
+        self._offer(readings, self._now(), partial(self._decided, request, rows), rows, counter)
 
     def take_unusual(self, request: Incoming, message: Message) -> None:
         """Take a request to /r whose options are not the usual ones."""
@@ -102,17 +103,24 @@ class Telemetry:
             self._counters.accepted += 1
             if verdict.repeated:
                 self._counters.repeated += 1
-            self._outbox.accept(request)
+                self._gate.with_number(request.context, partial(self._answer_repeated, request))
+            else:
+                self._outbox.accept(request)
+        elif verdict.why is Refusal.REPLAYED:  # of what goes along here, that can only be a SenderRow
+            self._gate.outdated(request)
         else:
             code, title = _ANSWERS[verdict.why]
             self._refuse(request, code, title, verdict.detail)
+
+    def _answer_repeated(self, request: Incoming) -> None:
+        self._outbox.answer(request, Message(coap.ACK, coap.CHANGED, 0))
 
     def _refuse(self, request: Incoming, code: int, title: str, detail: str) -> None:
         self._drops.refused(request.address, title, detail)
         self._gate.store(request, partial(self._answer_refused, request, code, title, detail))
 
     def _answer_refused(self, request: Incoming, code: int, title: str, detail: str) -> None:
-        self._counters.refused[coap.code_text(code)] += 1
+        self._counters.refuse(coap.code_text(code))
         self._outbox.answer(request, problem(code, title, detail))
 
 

@@ -110,6 +110,17 @@ class Tokens(_TokenInterface):
                 observation.newest = observation.newest or observation.latest
                 self._gate.with_number(context, partial(self._tell, key, observation))
 
+    def left(self, context: DeviceContext) -> None:
+        """Say nothing more to a device that was removed, or was given other keys."""
+        for key, observation in list(self._observations.items()):
+            if observation.request.context is context:
+                self._end(key)
+                observation.gone()
+        for token, asked in list(self._asked.items()):
+            if asked.remote.context is context:
+                self._stop(token)
+                asked.failed()
+
     def responded(self, message: Message) -> bool:
         """Take the response to a request of ours; return False if it is not authentic."""
         asked = self._asked[message.token]

@@ -1,18 +1,22 @@
 """The order between the disk and a device: what was admitted is stored before it acts, numbers before they are used.
 
-    a request that is no report     ReplayRow [SenderRow] -> committed -> it acts, and is answered
-    a report that was refused       ReplayRow [SenderRow] -> committed -> it is answered
+    a request that only reads       ReplayRow [SenderRow] -> committed -> it is answered
+    one that was refused            ReplayRow [SenderRow] -> committed -> it is answered
     a message of our own accord               [SenderRow] -> committed -> it is sent; no wait while numbers are left
 
-(A report's ReplayRow goes to disk with its readings, see `coap_telemetry`.) A SenderRow goes along as soon as half of
+(Where a request brings readings or a change, its ReplayRow goes to disk with these, in one group: see `coap_telemetry`
+and `coap_changes`.) A SenderRow goes along as soon as half of
 what was reserved is used, so nobody waits for one but the first message of a boot. When a commit fails the request was
 never received: not answered, forgotten, and its Partial IV is free again, so the retransmission is a new try.
+
+A journal that was salvaged while the gateway runs knows less than we do, and so asks for more: it refuses a SenderRow
+below the number from which a restart would begin (`store.meta`). Then this context begins there too.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from pave_gateway.core.committer import Committed, Committer, CommitterBusy, Outcome, Row
+from pave_gateway.core.committer import Committed, Committer, CommitterBusy, Outcome, Outdated, Row
 from pave_gateway.core.oscore_contexts import DeviceContext
 from pave_gateway.core.rows import SenderRow
 from pave_gateway.ingress.coap_counters import CoapCounters
@@ -20,6 +24,8 @@ from pave_gateway.ingress.coap_exchanges import Exchanges, Incoming
 from pave_wire.limits import OSCORE_RESERVE
 
 Then = Callable[[], object]
+Reservations = Callable[[], tuple[Mapping[str, int], int]]
+"""Returns {device: the sender sequence number a restart would begin from}, and that of a device not in it."""
 
 _PLENTY = OSCORE_RESERVE // 2  # sender sequence numbers left: no need to look closer
 
@@ -27,11 +33,14 @@ _PLENTY = OSCORE_RESERVE // 2  # sender sequence numbers left: no need to look c
 class Gate:
     """Stores what has to be on disk first."""
 
-    def __init__(self, committer: Committer, exchanges: Exchanges, counters: CoapCounters) -> None:
+    def __init__(
+        self, committer: Committer, exchanges: Exchanges, counters: CoapCounters, reservations: Reservations
+    ) -> None:
         """`exchanges` forget a request that could not be stored."""
         self._committer = committer
         self._exchanges = exchanges
         self._counters = counters
+        self._reservations = reservations
 
     def admission(self, context: DeviceContext) -> Sequence[Row]:
         """Return the rows that admit the request `context` has just accepted."""
@@ -67,6 +76,12 @@ class Gate:
         if request.context is not None and request.exchange is not None:
             request.context.retract(request.exchange.number)
 
+    def outdated(self, request: Incoming) -> None:
+        """Give `request` up whose SenderRow was refused, and begin where the journal would have a restart begin."""
+        if request.context is not None:
+            self._leap(request.context)
+        self.give_up(request)
+
     def with_number(self, context: DeviceContext | None, then: Then) -> None:
         """Call `then` when there is a sender sequence number for one message; never if none can be reserved.
 
@@ -83,8 +98,14 @@ class Gate:
         if isinstance(outcome, Committed) and request.context is not None:
             self.admitted(request.context, rows)
             then()
+        elif isinstance(outcome, Outdated):
+            self.outdated(request)
         else:
             self.give_up(request)
+
+    def _leap(self, context: DeviceContext) -> bool:
+        reserved, first = self._reservations()
+        return context.leap(reserved.get(context.device, first))
 
     def _renew(self, context: DeviceContext, then: Then) -> None:
         row = context.sender_row()
@@ -101,6 +122,8 @@ class Gate:
         if isinstance(outcome, Committed):
             context.reserve(row.reserved)
             then()
+        elif isinstance(outcome, Outdated) and self._leap(context):
+            self._renew(context, then)
 
 
 def _nothing() -> None:

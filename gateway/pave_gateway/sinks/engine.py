@@ -1,13 +1,15 @@
 """One sink: follows the log with a cursor of its own, so a back-end that is slow or down never delays another.
 
-    rows after the cursor -> deliver -> cursor moves over the leading rows that were accepted or refused for good,
+    rows after the cursor -> told as they are known now (`core.outgoing`), up to the first that waits for the clock
+                          -> deliver -> cursor moves over the leading rows that were accepted or refused for good,
                                         through the journal's own writer, together with the dead letters
     no rows               -> wait for a commit (no polling)
+    the first row waits   -> wait until the clock is set, or its time is over; commits behind it change nothing
     a row to be retried   -> jittered, exponential back-off, then again from the cursor
 
-From the cursor, and not only the rows that failed: what a back-end hears about one bay stays in order, and it knows a
-reading that it hears twice by its identity. After a crash the cursor may lag behind what was delivered; it is never
-ahead of it.
+From the cursor, and not only the rows that failed or waited: what a back-end hears about one bay stays in order, and it
+knows a reading that it hears twice by its identity. After a crash the cursor may lag behind what was delivered; it is
+never ahead of it.
 """
 
 import asyncio
@@ -15,10 +17,12 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from pave_gateway.core import limits
 from pave_gateway.core.committer import CommitFailed, Committer, CommitterBusy, Outcome, Row
+from pave_gateway.core.instant import Held
+from pave_gateway.core.outgoing import Outgoing
 from pave_gateway.core.rows import CursorRow, DeadLetterRow, StoredReading
 
 _log = logging.getLogger(__name__)
@@ -45,15 +49,14 @@ class Rejected:
 
 Verdict = Delivered | Retry | Rejected
 
+Tell = Callable[[StoredReading], Outgoing | Held | None]
+"""Says what is to be told of a reading now (`core.outgoing.Teller.tell`); None: nothing yet, a commit will wake us."""
+
 
 class Sink(Protocol):
     """A back-end."""
 
-    def recall(self, delivered: Sequence[StoredReading]) -> None:
-        """Hear, at the start, of readings that the back-end has from an earlier run."""
-        ...
-
-    async def deliver(self, batch: Sequence[StoredReading]) -> Sequence[Verdict]:
+    async def deliver(self, batch: Sequence[Outgoing]) -> Sequence[Verdict]:
         """Send `batch`, wait until the back-end has confirmed, and return one verdict per row. Connects when needed."""
         ...
 
@@ -96,6 +99,7 @@ class SinkEngine:
         committer: Committer,
         cursor: int,
         source: random.Random,
+        tell: Tell,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`cursor` is the position up to which the back-end has the log already."""
@@ -106,6 +110,8 @@ class SinkEngine:
         self._log_reader = log
         self._committer = committer
         self._backoff = Backoff(source)
+        self._tell = tell
+        self._held: Held | None = None
         self._sleep = sleep
         self._wake = asyncio.Event()
         self._finishing = False
@@ -115,17 +121,23 @@ class SinkEngine:
         """Whether the last attempt did not succeed."""
         return self._backoff.failures > 0
 
-    def replay(self, logged: Sequence[StoredReading]) -> None:
-        """Hear of the log at the start, before `run`; the sink learns of what its back-end has."""
-        self._sink.recall([reading for reading in logged if reading.position <= self.cursor])
+    @property
+    def held(self) -> bool:
+        """Whether the next reading waits for the clock."""
+        return self._held is not None
 
     def wake(self, stored: Sequence[StoredReading]) -> None:
         """Hear that the log has grown."""
         del stored
+        if not self.held:
+            self._wake.set()
+
+    def clock_changed(self) -> None:
+        """Hear that times may be known better than before."""
         self._wake.set()
 
     def finish(self) -> None:
-        """End `run` when the log has been forwarded."""
+        """End `run` when the log has been forwarded, up to what waits for the clock."""
         self._finishing = True
         self._wake.set()
 
@@ -138,9 +150,21 @@ class SinkEngine:
                     pass
                 if self._finishing:
                     break
-                await self._wake.wait()
+                await self._rest()
         finally:
             await self._sink.close()
+
+    async def _rest(self) -> None:
+        """Return when there may be something to deliver."""
+        ends: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._wake.wait())]
+        if self._held is not None:
+            ends.append(asyncio.ensure_future(self._sleep(self._held.wait_ms / 1000)))
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
 
     async def _step_safely(self) -> bool:
         try:
@@ -151,8 +175,8 @@ class SinkEngine:
             return True
 
     async def step(self) -> bool:
-        """Deliver one batch; return False when there was nothing to deliver."""
-        batch = self._log_reader.after(self.cursor, limits.SINK_BATCH_ROWS)
+        """Deliver one batch; return False when there was nothing to deliver, or nothing yet."""
+        batch = self._next_batch()
         if not batch:
             return False
         verdicts = await self._sink.deliver(batch)
@@ -164,19 +188,31 @@ class SinkEngine:
             self._backoff.failures = 0
         return True
 
-    async def _settle(self, batch: Sequence[StoredReading], verdicts: Sequence[Verdict]) -> str:
+    def _next_batch(self) -> list[Outgoing]:
+        """Return what is to be told next, in the order of the log."""
+        self._held = None
+        batch: list[Outgoing] = []
+        for stored in self._log_reader.after(self.cursor, limits.SINK_BATCH_ROWS):
+            told = self._tell(stored)
+            if not isinstance(told, Outgoing):
+                self._held = told
+                break
+            batch.append(told)
+        return batch
+
+    async def _settle(self, batch: Sequence[Outgoing], verdicts: Sequence[Verdict]) -> str:
         """Move the cursor over the settled rows at the head of `batch`; return why not over all of it."""
         rows: list[Row] = []
         error = ""
         position = self.cursor
-        for reading, verdict in zip(batch, verdicts, strict=True):
+        for outgoing, verdict in zip(batch, verdicts, strict=True):
             if isinstance(verdict, Retry):
                 error = verdict.reason
                 break
             if isinstance(verdict, Rejected):
-                rows.append(DeadLetterRow(self.name, reading.position, verdict.reason))
-                _log.warning("sink %s: refused %s for good: %s", self.name, reading.row.identity, verdict.reason)
-            position = reading.position
+                rows.append(DeadLetterRow(self.name, outgoing.position, verdict.reason))
+                _log.warning("sink %s: refused %s for good: %s", self.name, outgoing.row.identity, verdict.reason)
+            position = outgoing.position
         if position > self.cursor:
             error = await self._commit([*rows, CursorRow(self.name, position)], position) or error
         return error

@@ -7,13 +7,14 @@ the connection is gone.
 Order: PUBLISH packets leave in the order of the log, one in flight per topic, because a broker may refuse a message
 and accept the next. At the first that is to be retried the batch ends: what is in flight or not yet sent is sent again
 from the cursor, later. PUBACKs come in the order of the PUBLISH packets (MQTT 5, 4.6), so nothing before it waits for
-one. The state of a bay is retained on its topic, unless a newer one was sent before, in this run or an earlier one.
+one. The newest state of a bay is retained on its topic: not an older one that came late, nor one of a device that was
+replaced, which are history.
 """
 
 import asyncio
 import functools
 import json
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 import aiomqtt
@@ -25,10 +26,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from pave_gateway.core import limits
 from pave_gateway.core.instant import iso_utc
-from pave_gateway.core.places import Place
-from pave_gateway.core.rows import ReadingRow, StoredReading
+from pave_gateway.core.outgoing import Outgoing
 from pave_gateway.sinks.engine import Delivered, Rejected, Retry, Verdict
-from pave_wire.model import OCCUPIED
 
 # PUBACK reason codes (MQTT 5, table 3-4) that say this message will never do: topic name invalid, payload format
 # invalid.
@@ -41,25 +40,16 @@ _Publication = tuple[str, Callable[[], Coroutine[Any, Any, Verdict]]]  # topic, 
 class MqttSink:
     """See `engine.Sink`."""
 
-    def __init__(
-        self, site: str, places_by_device: Mapping[str, Place], host: str, port: int, version: str, topic: str
-    ) -> None:
+    def __init__(self, site: str, host: str, port: int, version: str, topic: str) -> None:
         """`version` is "5" or "3.1.1"; `topic` a template with {site}, {kind}, {place}, {device}, {class}."""
         self._site = site
-        self._places = places_by_device
         self._host = host
         self._port = port
         self._version = version
         self._topic = topic
         self._client: _Client | None = None
-        self._newest: dict[str, tuple[int, int]] = {}  # device: (epoch, seq) of the newest state sent
 
-    def recall(self, delivered: Sequence[StoredReading]) -> None:
-        """Take note of the states that the broker has from an earlier run, so that an older one replaces none."""
-        for reading in delivered:
-            self._is_newest_state(reading.row)
-
-    async def deliver(self, batch: Sequence[StoredReading]) -> list[Verdict]:
+    async def deliver(self, batch: Sequence[Outgoing]) -> list[Verdict]:
         """Publish `batch` and wait for every PUBACK or the first failure; connects when there is no connection."""
         try:
             client = self._client = self._client or await self._connect()
@@ -93,14 +83,15 @@ class MqttSink:
             raise
         return client
 
-    def _publications(self, client: "_Client", batch: Sequence[StoredReading]) -> Iterator[_Publication]:
-        for reading in batch:
-            topic, payload = self.message(reading.row)
-            yield topic, functools.partial(self._publish, client, topic, payload, reading.row)
+    def _publications(self, client: "_Client", batch: Sequence[Outgoing]) -> Iterator[_Publication]:
+        for outgoing in batch:
+            topic, payload = self.message(outgoing)
+            yield topic, functools.partial(self._publish, client, topic, payload, outgoing)
 
-    async def _publish(self, client: "_Client", topic: str, payload: bytes, row: ReadingRow) -> Verdict:
+    async def _publish(self, client: "_Client", topic: str, payload: bytes, outgoing: Outgoing) -> Verdict:
+        retain, identity = outgoing.is_newest_state, outgoing.row.identity
         try:
-            code = await client.publish_confirmed(topic, payload, self._is_newest_state(row), row.identity)
+            code = await client.publish_confirmed(topic, payload, retain, identity)
         except aiomqtt.MqttError as error:
             return Retry(self._explain(error))
         if code is None or not code.is_failure:
@@ -108,12 +99,17 @@ class MqttSink:
         reason = f"the broker answered {code} (0x{code.value:02x}) to {topic}"
         return Rejected(reason) if code.value in _REJECTED_FOR_GOOD else Retry(reason)
 
-    def message(self, row: ReadingRow) -> tuple[str, bytes]:
+    def message(self, outgoing: Outgoing) -> tuple[str, bytes]:
         """Return the topic and the JSON of a reading."""
-        place = self._places.get(row.device)
-        kind, place_id = (place.kind, place.id) if place else ("removed", row.device)
+        row, dated = outgoing.row, outgoing.dated
         topic = self._topic.format_map(
-            {"site": self._site, "kind": kind, "place": place_id, "device": row.device, "class": row.reading_class}
+            {
+                "site": self._site,
+                "kind": outgoing.kind,
+                "place": outgoing.place_id,
+                "device": row.device,
+                "class": row.reading_class,
+            }
         )
         body = {
             "id": row.identity,
@@ -121,21 +117,15 @@ class MqttSink:
             "epoch": row.epoch,
             "seq": row.seq,
             "site": self._site,
-            "kind": kind,
-            "place": place_id,
-            "time": iso_utc(row.read_ms),
-            "received": iso_utc(row.received_ms),
+            "kind": outgoing.kind,
+            "place": outgoing.place_id,
+            "time": iso_utc(dated.read_ms),
+            "received": iso_utc(dated.received_ms),
+            "clock": dated.quality.value,
             "class": row.reading_class,
             "values": row.values,
         }
         return topic, json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
-
-    def _is_newest_state(self, row: ReadingRow) -> bool:
-        """Tell whether `row` is to be retained, and remember it if so."""
-        if OCCUPIED not in row.values or (row.epoch, row.seq) < self._newest.get(row.device, (0, 0)):
-            return False
-        self._newest[row.device] = (row.epoch, row.seq)
-        return True
 
     def _explain(self, error: Exception) -> str:
         where = f"MQTT {self._version} broker {self._host}:{self._port}"

@@ -1,6 +1,7 @@
 """The readings of one device, along its chains: each names the one before it, of the same device and class.
 
-Where the chains end the device table says, as of a position; the readings behind that are looked through.
+Where the chains end the device table says, as of a position; the readings behind that are looked through. What was
+rebuilt and replaced by the real reading is left out.
 """
 
 from typing import Any
@@ -20,7 +21,7 @@ WITH RECURSIVE chain (position, previous) AS (
 )
 SELECT {log.COLUMNS}
 FROM chain c CROSS JOIN reading r ON r.position = c.position CROSS JOIN device d ON d.id = r.device
-WHERE c.position < ?5 LIMIT ?6
+WHERE c.position < ?5 AND NOT r.replaced LIMIT ?6
 """
 
 

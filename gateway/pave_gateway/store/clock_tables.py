@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from pave_gateway.core import limits
 from pave_gateway.core.bays import BayRow, BaysMarkRow
 from pave_gateway.core.instant import ClockRow
 
@@ -47,8 +48,21 @@ def bays(db: Any) -> Iterator[BayRow]:
 
 
 def bays_position(db: Any) -> int:
-    """Return the position behind which the log is to be applied to the bays, and so kept; 0: all of it."""
+    """Return the position behind which the log is to be applied to the bays; 0: all of it."""
     return db.execute("SELECT position FROM bays_mark").get or 0
+
+
+def bays_need_after(db: Any) -> int:
+    """Return the position behind which the bays keep readings from leaving the log.
+
+    It is their mark, but never more than the newest `limits.BAYS_LOG_READINGS` readings are kept for it: a mark that
+    was never set (a journal of an earlier version) or stands still (bays that cannot be written down) must not fill
+    the disk. Bays are written every 100,000 readings or 5 minutes, so a mark that moves is always nearer than that;
+    and 200,000 readings are 20 MB (98 bytes each), a third of the smallest cap, and hold 20 of each of 10,000 devices.
+    Where they are all there is, a bay whose device said nothing in them is unknown until its next heartbeat.
+    """
+    newest: int = db.execute("SELECT max(position) FROM reading").get or 0
+    return max(bays_position(db), newest - limits.BAYS_LOG_READINGS)
 
 
 def _add_clock_change(db: Any, row: ClockRow) -> None:

@@ -12,8 +12,9 @@ as a mask. Only what is older has to be looked for in the log.
 Each reading of the log names the position of the one before it of the same device and class: a chain. A class loses
 its oldest readings first (`store.retention`), so a chain ends but never breaks.
 
-The window is the one stored last, and the counters of the readings after it. It is None if the file may be older than
-what the device has sent since: after a restore or a salvage (the file's *era* advances then).
+The window is the one stored last, and the counters of the readings after it. It is None, unknown, while the device may
+have sent what this file has not: before its first window is stored, for another gateway may have heard its keys; after
+its keys were changed; after a restore or a salvage (the file's *era* advances then). No counter is added to None.
 
 Changes belong to the writer's transaction: `changing` remembers what was, `roll_back` brings it back.
 """
@@ -33,7 +34,6 @@ CLASSES: tuple[str, ...] = (
     "diagnostics",
 )  # the order in which they are kept when space runs out
 CLASS_NUMBERS = {name: number for number, name in enumerate(CLASSES)}
-FRESH_WINDOW = (-1, 0)  # of keys that were never used
 NEVER = -1  # an epoch before all others
 _ALL = (1 << limits.SEQS_REMEMBERED) - 1
 _WINDOW_ALL = (1 << OSCORE_WINDOW) - 1
@@ -110,9 +110,8 @@ class Device:
 class Devices:
     """All devices that the journal has heard of."""
 
-    def __init__(self, default_window: Window) -> None:
-        """`default_window` is that of a device which the file does not know."""
-        self.default_window = default_window
+    def __init__(self) -> None:
+        """There is none."""
         self._last_number = 0
         self._by_name: dict[str, Device] = {}
         self._before: dict[Device, tuple[Any, ...]] = {}  # what the open transaction changed, as it was
@@ -136,7 +135,7 @@ class Devices:
         device = self._by_name.get(name)
         if device is None:
             self._last_number += 1
-            device = self._by_name[name] = Device(self._last_number, name, self.default_window)
+            device = self._by_name[name] = Device(self._last_number, name, None)
             self.created.append(device)
             self._before[device] = ()
         else:

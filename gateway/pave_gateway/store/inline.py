@@ -35,6 +35,10 @@ class InlineCommitter:
         self._journal.tend(self._trusted_ms())
         self._later(lambda: done(outcome))
 
+    def trouble(self) -> list[str]:
+        """See `core.committer.Committer`."""
+        return self._journal.health.lines()
+
     async def close(self, timeout_s: float) -> None:
         """Nothing waits here; `timeout_s` is for committers where something does."""
         del timeout_s

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import apsw
 
 from pave_gateway.core.committer import CommitFailed, Committed, Conflicted, Outcome, Outdated, Row
+from pave_gateway.core.registry_rows import ForgetReplayRow
 from pave_gateway.core.rows import ReadingRow, ReplayRow
 from pave_gateway.store import checks, files, meta, snapshots, spare, tables
 from pave_gateway.store.checkpoint import Checkpoints
@@ -37,6 +38,7 @@ from pave_gateway.store.salvage import salvage
 _log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
+_WindowRow = ReplayRow | ForgetReplayRow
 
 _NEWEST = "SELECT max(position) FROM reading"
 
@@ -228,12 +230,13 @@ class Journal:
             self._take_window(row)
         return Committed(stored)
 
-    def _take_window(self, row: ReplayRow) -> None:
+    def _take_window(self, row: _WindowRow) -> None:
         """Store a window that the log does not give."""
+        window = (row.highest, row.seen) if isinstance(row, ReplayRow) else None
         device = self._devices.get(row.device)
-        if device is None or device.window != (row.highest, row.seen):
+        if window != (None if device is None else device.window):
             device = self._devices.changing(row.device)
-            device.window = row.highest, row.seen
+            device.window = window
             device.changed = True
             self._snapshots.must_write(device)
 
@@ -261,15 +264,15 @@ class Journal:
         return None
 
 
-def _sorted(group: Sequence[Row]) -> tuple[list[ReadingRow], list[ReplayRow], list[Row]]:
+def _sorted(group: Sequence[Row]) -> tuple[list[ReadingRow], list[_WindowRow], list[Row]]:
     """Return the rows of a group by who takes them."""
     readings: list[ReadingRow] = []
-    windows: list[ReplayRow] = []
+    windows: list[_WindowRow] = []
     others: list[Row] = []
     for row in group:
         if isinstance(row, ReadingRow):
             readings.append(row)
-        elif isinstance(row, ReplayRow):
+        elif isinstance(row, ReplayRow | ForgetReplayRow):
             windows.append(row)
         else:
             others.append(row)

@@ -26,11 +26,11 @@ _log = logging.getLogger(__name__)
 _CLASS_OF = "CASE o.class WHEN 'alarm' THEN 0 WHEN 'presence' THEN 1 WHEN 'health' THEN 2 ELSE 3 END"
 _FILL = f"""
 INSERT INTO device
-    SELECT row_number() OVER (ORDER BY min(position)), device, 0, -1, -1, x'', -1, -1, x'', 0, 0, 0, 0, -1, 0, 0
+    SELECT row_number() OVER (ORDER BY min(position)), device, 0, -1, -1, x'', -1, -1, x'', 0, 0, 0, 0, NULL, NULL, 0
     FROM reading_1 GROUP BY device;
 INSERT INTO reading
     SELECT o.position, d.id, o.epoch, o.seq, {_CLASS_OF}, o.received_ms, o.received_ms - o.read_ms, 1, NULL,
-        coalesce(lag(o.position) OVER (PARTITION BY o.device, {_CLASS_OF} ORDER BY o.position), 0), cbor(o.body)
+        coalesce(lag(o.position) OVER (PARTITION BY o.device, {_CLASS_OF} ORDER BY o.position), 0), cbor(o.body), 0
     FROM reading_1 o JOIN device d ON d.name = o.device ORDER BY o.position;
 INSERT INTO dead_letter
     SELECT l.sink, l.position, l.reason, 0, o.device, o.epoch, o.seq, o.class, o.received_ms, o.read_ms,

@@ -68,12 +68,12 @@ class JournalReader:
         return self._reading(lambda: meta.number(self._db, "era"))
 
     def replay_windows(self) -> tuple[dict[str, Window], Window]:
-        """Return {device: its OSCORE replay window}, and that of a device which is not in it.
+        """Return {device: its OSCORE replay window}, and that of a device which is not in it: None.
 
-        None is a window that was lost: the device has to prove that its next request is fresh (RFC 8613, B.1.2).
+        None is a window that nobody knows: the device has to prove that its next request is fresh (RFC 8613, B.1.2).
         """
         devices = self._reading(lambda: snapshots.load(self._db))
-        return {device.name: device.window for device in devices}, devices.default_window
+        return {device.name: device.window for device in devices}, None
 
     def reservations(self) -> tuple[dict[str, int], int]:
         """Return {device: the OSCORE sender sequence number to start from}, and that of a device not in it."""

@@ -88,7 +88,7 @@ class Retention:
 
     def refusal(self, new: Iterable[New]) -> CommitFailed | None:
         """Return why one of these new readings cannot enter, None if all can."""
-        if self.is_closing and any(CLASS_NUMBERS[row.reading_class] >= self._admitted for row, _ in new):
+        if self.is_closing and any(CLASS_NUMBERS[item.row.reading_class] >= self._admitted for item in new):
             return CommitFailed(self._health.full, final=self._policy.at_cap == KEEP_OLDEST)
         return None
 

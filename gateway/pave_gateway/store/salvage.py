@@ -29,12 +29,18 @@ _log = logging.getLogger(__name__)
 
 _MAX_32 = 2**32
 _DEVICE_COLUMNS = 16
-_READING_COLUMNS = 11
+_READING_COLUMNS = 12
 _OWN_TABLES = ("meta", "device", "reading")  # handled one by one
 _MEND_CHAINS = """
 UPDATE reading SET previous = coalesce(chain.previous, 0)
 FROM (SELECT position, lag(position) OVER (PARTITION BY device, class ORDER BY position) AS previous FROM reading) chain
 WHERE chain.position = reading.position AND coalesce(chain.previous, 0) <> reading.previous
+"""
+_MEND_REPLACED = """
+UPDATE reading SET replaced = 0 WHERE replaced;
+UPDATE reading SET replaced = 1
+FROM (SELECT device, epoch, seq, max(position) AS newest FROM reading GROUP BY 1, 2, 3 HAVING count(*) > 1) twice
+WHERE (reading.device, reading.epoch, reading.seq) = (twice.device, twice.epoch, twice.seq) AND position < newest
 """
 _UNKNOWN_ERA = 64  # when nobody can tell, far ahead of any era that there can have been
 _READ_ERRORS = (apsw.Error, UnicodeDecodeError)
@@ -75,6 +81,7 @@ def _fill(fresh: Path, damaged: Path) -> str:
             names_complete = _copy_devices(old, new, damaged)
             if not _copy_log(old, new, damaged, was) or not names_complete:
                 new.execute(_MEND_CHAINS)
+                new.execute(_MEND_REPLACED)
                 incomplete.append("reading")
             text = _put_meta(new, damaged, was, incomplete)
             snapshots.rebuild(new)
@@ -199,11 +206,12 @@ def _copy_log(old: Any, new: Any, damaged: Path, was: dict[str, int]) -> bool:
 
 def _is_reading(row: Sequence[Any], numbers: set[int]) -> bool:
     """Say whether this can have been a row of the log."""
-    *integers, counter, previous, body = row
-    if not all(isinstance(value, int) for value in (*integers, previous)) or not isinstance(counter, int | None):
+    *integers, counter, previous, body, replaced = row
+    is_whole = all(isinstance(value, int) for value in (*integers, previous, replaced))
+    if not is_whole or not isinstance(counter, int | None):
         return False
     position, device, epoch, seq, class_number, received_ms, _, synchronized = integers
-    if device not in numbers or not 0 <= class_number < len(CLASSES) or synchronized not in (0, 1):
+    if device not in numbers or not 0 <= class_number < len(CLASSES) or not {synchronized, replaced} <= {0, 1}:
         return False
     if position < 1 or not 0 <= previous < position or received_ms < 0 or not (0 <= epoch < _MAX_32 > seq >= 0):
         return False

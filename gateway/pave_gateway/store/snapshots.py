@@ -15,7 +15,7 @@ from typing import Any
 
 from pave_gateway.core import limits
 from pave_gateway.store import meta
-from pave_gateway.store.devices import FRESH_WINDOW, Device, Devices, Window, packed_mask, unpacked_mask
+from pave_gateway.store.devices import Device, Devices, Window, packed_mask, unpacked_mask
 from pave_gateway.store.errors import DamagedError
 
 SCHEMA = """
@@ -33,7 +33,7 @@ CREATE TABLE device (
     presence INTEGER NOT NULL,
     health INTEGER NOT NULL,
     diagnostics INTEGER NOT NULL,
-    window_highest INTEGER,           -- of OSCORE's replay window; NULL: lost
+    window_highest INTEGER,           -- of OSCORE's replay window; NULL: unknown
     window_seen INTEGER,
     era INTEGER NOT NULL              -- of the file, when the window was stored
 ) STRICT;
@@ -46,7 +46,7 @@ _UPDATED = (
 _PUT = f"INSERT INTO device VALUES ({', '.join('?' * _FIELDS)}) ON CONFLICT (id) DO UPDATE SET " + ", ".join(
     f"{name} = excluded.{name}" for name in _UPDATED
 )
-INSERT_NEW = "INSERT OR IGNORE INTO device VALUES (?1, ?2, 0, -1, -1, x'', -1, -1, x'', 0, 0, 0, 0, -1, 0, 0)"
+INSERT_NEW = "INSERT OR IGNORE INTO device VALUES (?1, ?2, 0, -1, -1, x'', -1, -1, x'', 0, 0, 0, 0, NULL, NULL, 0)"
 _RESET = """
 UPDATE device SET position = 0, epoch = -1, highest = -1, missing = x'', prior_epoch = -1, prior_highest = -1,
     prior_missing = x'', alarm = 0, presence = 0, health = 0, diagnostics = 0
@@ -66,6 +66,7 @@ class Snapshots:
         self._era = meta.number(db, "era")
         self._base = meta.number(db, "snapshot")  # the table holds at least the log up to here
         self._goal = 0  # of the round in progress
+        self._is_beginning = False  # it began with the open transaction, and goes with it
         self._round: list[Device] = []  # what it has still to write, last first
         self._now: dict[Device, None] = {}  # to be written with the open transaction
         self._written: list[Device] = []  # with the open transaction
@@ -98,15 +99,18 @@ class Snapshots:
             self._base, self._goal = self._goal, 0
         self._written = []
         self._now.clear()
+        self._is_beginning = False
 
     def roll_back(self) -> None:
         """Hear that nothing of the transaction is."""
+        if self._is_beginning:  # its goal, and maybe devices of its round, were never there
+            self._goal, self._round, self._is_beginning = 0, [], False
         self._written = []
         self._now.clear()
 
     def _begin_round(self, position: int) -> None:
         if not self._goal and position - self._base >= limits.SNAPSHOT_READINGS:
-            self._goal = position
+            self._goal, self._is_beginning = position, True
             self._round = [device for device in self._devices if device.changed]
             self._round.reverse()
 
@@ -118,7 +122,7 @@ class Snapshots:
 def load(db: Any) -> Devices:
     """Return the devices as they are at the end of the log."""
     era = meta.number(db, "era")
-    devices = Devices(None if era else FRESH_WINDOW)
+    devices = Devices()
     by_number: dict[int, tuple[Device, int]] = {}
     for row in db.execute("SELECT * FROM device ORDER BY id"):
         device, position = _device(row, era)

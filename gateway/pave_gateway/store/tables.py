@@ -49,7 +49,7 @@ FAMILIES: tuple[Tables, ...] = (
     Tables(state_tables.SCHEMA, state_tables.WRITERS),
     Tables(dead_letter_tables.SCHEMA, dead_letter_tables.WRITERS),
     Tables(external_tables.SCHEMA, external_tables.WRITERS),
-    Tables(clock_tables.SCHEMA, clock_tables.WRITERS, clock_tables.bays_position, clock_tables.forget_clock_changes),
+    Tables(clock_tables.SCHEMA, clock_tables.WRITERS, clock_tables.bays_need_after, clock_tables.forget_clock_changes),
     Tables(lorawan_tables.SCHEMA, lorawan_tables.WRITERS),
     Tables(registry_tables.SCHEMA, registry_tables.WRITERS),
     Tables(shadow_tables.SCHEMA, shadow_tables.WRITERS),

@@ -80,7 +80,7 @@ class ThreadedCommitter:
                     self._wake.notify()
 
     def trouble(self) -> list[str]:
-        """Return what is wrong with the disk or the journal, for the operator; nothing if all is well."""
+        """See `core.committer.Committer`."""
         began_s = self._commit_began_s
         lasts_s = 0.0 if began_s is None else self._monotonic() - began_s
         stalled = [f"the disk has not finished a commit for {lasts_s:.0f} s"] if lasts_s > limits.COMMIT_SLOW_S else []

@@ -155,7 +155,7 @@ class LorawanApplication:
             else:
                 self._refused(device, frame, before, batch, verdict)
 
-        self._ingest.offer(offered, frame.now.ms, done, [*frame.admission, *rows], urgent=frame.urgent)
+        self._ingest.offer(offered, frame.now, done, [*frame.admission, *rows], urgent=frame.urgent)
 
     def _acknowledge(self, frame: _Frame, before: Progress, after: Progress, batch: Batch) -> tuple[Message, ...]:
         device = frame.payload.device

@@ -1,0 +1,81 @@
+"""`pave-gateway backup` and `restore`: copies of the journal."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pave_gateway.cli_common import REFUSED, AsJson, Site, read_site, refuse, show_json
+from pave_gateway.config import Config
+from pave_gateway.store import backup as copies
+from pave_gateway.store.errors import JournalError
+
+_Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+
+CONSEQUENCES = (
+    "What devices were told since the backup was taken is not in it. So, at the next start:",
+    "- a new era begins: sender sequence numbers towards devices jump by 2^30, no nonce is used twice",
+    "- every device on IP is asked once to prove that it is fresh (Echo), then goes on as before",
+    "- LoRaWAN devices join again, by themselves",
+    "- readings acknowledged since the backup are missing here; sinks that had them have them",
+)
+
+
+def backup(
+    site: Site,
+    file: Annotated[Path, typer.Argument(help="Where to.")],
+    force: _Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Copy the journal to a file, while the gateway runs or not; it appears only whole and checked."""
+    config = read_site(site)
+    try:
+        size = copies.backup(config.journal.path, file, force)
+    except JournalError as error:
+        refuse(str(error), REFUSED)
+    key_file = _key_file(config)
+    if as_json:
+        show_json({"file": str(file), "bytes": size, "key_file": key_file})
+        return
+    print(f"{file}: {size:,} bytes, checked")
+    print(f"It opens with the key file alone, which is not in it; keep a copy of that elsewhere: {key_file}")
+
+
+def restore(
+    site: Site,
+    file: Annotated[Path, typer.Argument(help="A backup.")],
+    force: _Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a backup the journal; the gateway must not run. With --force the one there is set aside, dated."""
+    config = read_site(site)
+    journal = config.journal.path
+    _refuse_foreign_owner(journal)
+    try:
+        copies.restore(file, journal, force)
+    except JournalError as error:
+        refuse(str(error), REFUSED)
+    key_file = _key_file(config)
+    missing = not Path(key_file).exists()
+    if as_json:
+        show_json({"journal": str(journal), "key_file": key_file, "key_file_missing": missing})
+        return
+    print(f"{journal}: restored from {file}")
+    print("\n".join(CONSEQUENCES))
+    if missing:
+        print(f"Before you start the gateway, put the copy of the key file back: {key_file}")
+
+
+def _key_file(config: Config) -> str:
+    return str(config.registry.key_path(config.journal.path))
+
+
+def _refuse_foreign_owner(journal: Path) -> None:
+    """End where the restored file would belong to another user than the gateway's."""
+    try:
+        owner = journal.parent.stat().st_uid
+    except OSError:
+        return  # `restore` says what is wrong with it, or makes it
+    if owner != os.geteuid():
+        refuse(f"{journal.parent}: it is of user {owner}, whom the gateway runs as; do this as that user", REFUSED)
