@@ -42,10 +42,10 @@ def run(site: Site, overrides: Set = None) -> None:
     from pave_gateway.runtime import Runtime  # here: it takes a second, which other commands need not wait
 
     log.configure()
-    config = read_site(site, overrides)
+    runtime = Runtime(read_site(site, overrides))
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(serve(Runtime(config)))
+            runner.run(serve(runtime))
     except _REFUSALS as error:
         refuse(str(error), USAGE)
 

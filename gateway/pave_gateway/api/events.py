@@ -74,6 +74,8 @@ class EventHub:
         self._clients.pop(number, None)
 
     def _changed(self, bay: Bay) -> None:
+        if not self._clients:
+            return
         text = _event("change", bay_properties(bay, self._clock_ms()))
         for number, queue in list(self._clients.items()):
             if queue.full():

@@ -116,7 +116,7 @@ RECORDS_AGAIN_MS = 60_000  # until an import that could not be stored is tried a
 RECORDS_PER_CHANGE = 256  # in one transaction
 
 # CoAP front
-COAP_REMEMBERED = 16_384  # requests whose answer a retransmission gets again: four minutes of 66 a second
+COAP_REMEMBERED = 8_192  # requests whose answer a retransmission gets again: four minutes of 33 a second; some 10 MB
 COAP_RESENDS = 4  # of one answer, as often as a client retransmits (RFC 7252, 4.8)
 COAP_TRANSMISSIONS = 1024  # confirmable messages on their way or waiting for their turn
 COAP_RESPONSES_REMEMBERED = 256  # separate responses of devices whose duplicates are known
