@@ -37,10 +37,11 @@ def load_wire() -> list[str]:
     return ["pave_wire", *names]
 
 
-def load_gateway() -> None:
-    """Import what the gateway's targets run, instrumented; aiocoap below it is not."""
+def load_gateway() -> list[str]:
+    """Import what the gateway's targets run, instrumented, and return their names; aiocoap below it is not."""
     with atheris.instrument_imports(include=["pave_gateway.ingress", "pave_gateway.core"]):
         importlib.import_module("pave_gateway.ingress.coap_front")
+    return [f"pave_gateway.ingress.{name}" for name in ("coap_front", "coap_pack", "coap_parse")]
 
 
 class SlowInputError(Exception):

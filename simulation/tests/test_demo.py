@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+pytestmark = pytest.mark.alone  # a whole site at wall clock
+
 DEMO = [sys.executable, "-m", "simulation"]
 ROOT = Path(__file__).parents[2]
 

@@ -10,6 +10,8 @@ from simulation.chain import Plan
 from simulation.demo import EXAMPLE
 from simulation.kill import EAGER_DRAIN_S, EAGER_GATEWAY, campaign
 
+pytestmark = pytest.mark.alone  # a whole site at wall clock
+
 KILLS = 4
 FOR_S = 14
 

@@ -11,6 +11,8 @@ from simulation.chain import Plan
 from simulation.demo import EXAMPLE
 from simulation.replacement import BACKUP, NOTHING, RECORDS, Outcome, drill
 
+pytestmark = pytest.mark.alone  # a whole site at wall clock
+
 FEW = ("bercy-l-01", "bercy-t-01", "bercy-d-01")
 FOR_S, HEARTBEAT_S = 2, 3
 TIMEOUTS_S = {BACKUP: 60, RECORDS: 60, NOTHING: 8}

@@ -14,7 +14,7 @@ from pave_tools.firmware import build as build_firmware
 from pave_tools.image import DeviceSettings, build_flash_image, first_epoch
 from pave_tools.manifest import SLOT, load_role
 from pave_tools.nvs_image import NvsValues
-from pave_tools.provisioning import Flashed, read_reader, technician_key
+from pave_tools.provisioning import Flashed, public_hex, read_reader, technician_key
 
 _TECHNICIAN_KEY = Path(typer.get_app_dir("pave")) / "technician.key"
 
@@ -59,6 +59,19 @@ def build(
         typer.echo(f"flash: {error}", err=True)
         raise typer.Exit(1) from error
     typer.echo(f"{output}: {role} {device} on {target.name}, {len(files)} files, app slots empty")
+
+
+@app.command()
+def key(
+    technician: Annotated[Path, typer.Option(help="your key, made if there is none")] = _TECHNICIAN_KEY,
+) -> None:
+    """Show the public half of your key: what the operator puts into the site file, to believe your records."""
+    try:
+        public = public_hex(technician_key(technician))
+    except ToolError as error:
+        typer.echo(f"flash: {error}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f'[[registry.technician]]\nname = "your name"\nkey = "{public}"')
 
 
 def check_board(role: str, board: Board) -> None:

@@ -9,6 +9,7 @@ hole: it reads 0x00, and takes no disk where the file system knows holes.
 """
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ def build_flash_image(
         board.partition("ota_0").offset: micropython,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
+    with open(path, "wb", opener=_private) as file:  # it may hold keys
         file.truncate(board.flash_bytes)
         for start, end in erased_ranges(board):
             file.seek(start)
@@ -102,6 +103,10 @@ def build_flash_image(
         for offset, content in parts.items():
             file.seek(offset)
             file.write(content)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def erased_ranges(board: Board) -> list[tuple[int, int]]:

@@ -4,12 +4,17 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from typer.testing import CliRunner
 
-from pave_tools.image import first_epoch
+from pave_tools.board import board_path, load_board
+from pave_tools.cli import app
+from pave_tools.image import build_flash_image, first_epoch
+from pave_tools.provisioning import public_hex, technician_key
 from pave_tools.tree import REPOSITORY
 
 OPTIONS = {
@@ -75,3 +80,19 @@ def test_a_device_flashed_again_begins_at_a_later_epoch(tmp_path: Path) -> None:
     assert first_epoch(1767225600 + 10) == 10
     earlier, later = first_epoch(1_800_000_000), first_epoch(1_800_000_000 + 3600)
     assert later - earlier == 3600, "more than the power-ons an hour has room for"
+
+
+def test_a_technicians_public_key_is_shown_as_the_site_file_takes_it(tmp_path: Path) -> None:
+    path = tmp_path / "technician.key"
+    first = CliRunner().invoke(app, ["key", "--technician", str(path)])
+    shown = tomllib.loads(first.stdout)["registry"]["technician"][0]
+    assert shown["key"] == public_hex(technician_key(path))
+    assert CliRunner().invoke(app, ["key", "--technician", str(path)]).stdout == first.stdout
+    path.write_text("nothing of the kind")
+    assert CliRunner().invoke(app, ["key", "--technician", str(path)]).exit_code == 1
+
+
+def test_an_image_with_keys_is_its_owners_alone(tmp_path: Path) -> None:
+    board = load_board(board_path("pave-presence-v1"))
+    build_flash_image(board, {}, {}, {"pave": {"epoch": 1}}, tmp_path / "flash.bin", b"")
+    assert (tmp_path / "flash.bin").stat().st_mode & 0o077 == 0
