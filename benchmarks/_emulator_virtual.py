@@ -1,6 +1,7 @@
 """Virtual time: a day of the whole site twice with one seed, and one sensor for 30 days. What each run cost.
 
-The images are built before time and CPU are counted; the peak of memory is of the whole process. "host" is the process
+The images are built before time and CPU are counted; the peak of memory is of the whole process. All of a run is on one
+core, as host and VMs take turns. "host" is the process
 with world, chips, air, gateway and journal, "VMs" the zygote and every MicroPython VM.
 """
 
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument("--kiosks", type=int)
     given = parser.parse_args()
     began: list[tuple[float, float]] = []
+    usage.stay_on_one_core()
     with tempfile.TemporaryDirectory(prefix="pave-bench-") as folder:
         plan = virtual.Plan(SCENARIO, given.for_s, SEED, given.sensors, given.kiosks)
         outcome = play(plan, Path(folder), lambda: began.append(usage.own_cpu_s()))

@@ -25,10 +25,11 @@ def table(
     flash: Flash,
     parts: Iterable[Part],
     hello: Callable[[], bytes],
+    waking: Callable[[], bytes],
     reset: Callable[[int], None],
     power_lost: Callable[[PowerLost], None],
 ) -> dict[int, Handler]:
-    """Handlers by operation number. `hello()` tells of this boot, `reset(cause)` restarts.
+    """Handlers by operation number. `hello()` tells of the device, `waking()` of this boot, `reset(cause)` restarts.
 
     What a flash operation takes is charged to the call that made it; power lost in one ends the call with the device.
     """
@@ -47,6 +48,7 @@ def table(
 
     handlers: dict[int, Handler] = {
         ops.HELLO: lambda tail: hello(),
+        ops.WAKING: lambda tail: waking(),
         ops.SYNC: lambda tail: b"",
         ops.ECHO: lambda tail: tail,
         ops.IDLE: lambda tail: PENDING,

@@ -28,6 +28,8 @@ class Console:
         self._unread = bytearray()
         self._ignored = False
         self.subscribers: list[Subscriber] = []
+        self.heard_bytes = 0
+        """What VMs have printed, of all boots."""
         self.tap: Callable[[bytes], None] | None = None
         """Called with what the VM prints, as it comes."""
 
@@ -80,6 +82,7 @@ class Console:
 
     def printed(self, data: bytes) -> None:
         """What the VM, or the port around it, has printed."""
+        self.heard_bytes += len(data)
         *lines, self._partial = (self._partial + data).split(b"\n")
         for line in lines:
             self._line(self._cut(line))

@@ -17,12 +17,14 @@ from pave_emulator.console import Console
 from pave_emulator.power.meter import Meter
 from pave_emulator.serial.terminal import Terminal
 from pave_emulator.vm.channel import Channel, Handler
+from pave_emulator.vm.checkpoint import Checkpoint
 from pave_emulator.vm.interrupts import Interrupts
 from pave_emulator.vm.process import VmProcess, ZygoteClient
 from pave_emulator.vm.shims import _emu_ops as ops
 from pave_emulator.vm.waiter import Waiter
 
 FAR_S = 1e12  # nothing will ever happen
+ALONE_US = 100_000  # a VM that nothing interrupts and that boots reads its clock so long without a call
 
 
 class Core:
@@ -55,6 +57,7 @@ class Core:
         self._took_s = 0.0
         self._booted_s = 0.0
         self._at_repl = False
+        self._checkpoint: Checkpoint | None = None
         self._vm: VmProcess | None = None
         self._zygote: ZygoteClient | None = None
         self._channel: Channel | None = None
@@ -66,11 +69,24 @@ class Core:
         self._booted_s = self._clock.now_s()
 
     def start(
-        self, zygote: ZygoteClient, image: Path, heap_bytes: int, calls: Mapping[int, Handler], soft: bool
+        self,
+        zygote: ZygoteClient,
+        image: Path,
+        heap_bytes: int,
+        calls: Mapping[int, Handler],
+        soft: bool,
+        changes: int | None = None,
     ) -> None:
-        """Boot a VM on a flash image; `calls` are what it may ask."""
+        """Boot a VM on a flash image; `calls` are what it may ask.
+
+        With `changes` (a wake-up from deep sleep, the image was changed so often) it may begin at a checkpoint.
+        """
         self._zygote = zygote
         self._at_repl = False
+        known = self._checkpoint is not None and self._checkpoint.vm is not None
+        if changes is not None and self._clock.lockstep and not self.terminal and (known or zygote.clones):
+            self._wake(zygote, image, heap_bytes, calls, changes)
+            return
         vm: VmProcess | None = None
 
         def exited(status: int) -> None:
@@ -82,6 +98,19 @@ class Core:
             self.terminal.started(functools.partial(zygote.interrupt, vm))
         self._console.attach(vm.console_fd, watch=self._clock.lockstep is None)
         self._channel = Channel(vm.channel, calls, self, self._clock.lockstep, self._order, self._clock.now_s())
+
+    def _wake(
+        self, zygote: ZygoteClient, image: Path, heap_bytes: int, calls: Mapping[int, Handler], changes: int
+    ) -> None:
+        self._checkpoint = self._checkpoint or Checkpoint(zygote.kill)
+
+        def vms(clonable: bool = False, origin: VmProcess | None = None) -> VmProcess:
+            return zygote.spawn(image, heap_bytes, _ignore, None, clonable, origin)
+
+        rehearsal = self._checkpoint.begin(changes, vms)
+        self.runs(rehearsal.vm)
+        lockstep, now_s = self._clock.lockstep, self._clock.now_s()
+        self._channel = Channel(rehearsal.vm.channel, calls, self, lockstep, self._order, now_s, rehearsal)
 
     def end(self) -> None:
         """Stop the VM, if one runs, and what was going on for it."""
@@ -95,6 +124,11 @@ class Core:
             self.terminal.close()
         self._channel = self._vm = None
         self._took_s = 0.0
+
+    def forget(self) -> None:
+        """The next wake-up begins from the beginning."""
+        if self._checkpoint:
+            self._checkpoint.forget()
 
     def repl(self) -> None:
         """The firmware has ended; from here the VM's own REPL goes on."""
@@ -146,14 +180,21 @@ class Core:
 
     # As the channel sees it
 
-    def called(self, idle_us: int) -> None:
-        """A call is about to be handled; since the last one the VM has slept so long."""
+    def runs(self, vm: VmProcess) -> None:
+        """From here on it is this VM that runs."""
+        self._vm = vm
+        self._console.attach(vm.console_fd, watch=False)
+
+    def called(self, idle_us: int) -> bool:
+        """A call is about to be handled; since the last one the VM has slept so long. True if it has printed."""
+        heard_bytes = self._console.heard_bytes
         self.calls += 1
         self.waiter.cancel()  # a call that Ctrl-C has broken off is waited for no more
         if self.meter and idle_us:
             self.meter.idled(idle_us / 1e6)
         if self._clock.lockstep:
             self._console.drain()  # what it printed, it printed before this
+        return self._console.heard_bytes != heard_bytes
 
     def defect(self, reason: str) -> None:
         """A call could not be handled."""
@@ -176,11 +217,13 @@ class Core:
         self._console.say("the firmware computes without reading the clock, sleeping or touching anything")
         self._hung()
 
-    def times(self) -> tuple[float, int, int]:
-        """When the VM goes on (s of the clock, us since boot), and until when nothing happens (us since boot)."""
+    def times(self) -> tuple[float, int, int, int]:
+        """When the VM goes on (s of the clock, us since boot), until when it is quiet, and alone (us since boot)."""
         now_s = self._clock.now_s() + self._took_s
         self._took_s = 0.0
-        return now_s, self._since_boot_us(now_s), self._since_boot_us(min(self._clock.horizon_s(), FAR_S))
+        now_us = self._since_boot_us(now_s)
+        quiet_us = max(now_us, self._since_boot_us(min(self._clock.horizon_s(), FAR_S)))
+        return now_s, now_us, quiet_us, quiet_us if self.interrupts.armed else now_us + ALONE_US
 
     def flags(self) -> int:
         """What the VM is told with every answer."""
@@ -196,3 +239,7 @@ class Core:
             return
         how = f"signal {signal.Signals(os.WTERMSIG(status)).name}" if os.WIFSIGNALED(status) else f"status {status}"
         self._panicked(f"the VM died by itself ({how})")
+
+
+def _ignore(_status: int) -> None:
+    """In virtual time the end of a VM's channel says that it has ended."""

@@ -76,7 +76,7 @@ class Device:
         self.board = board = boards.load(spec.board_file)
         self.console.subscribers.append(lambda _device, line: self._record(trace.CONSOLE, line=line))
         self.flash = Flash(spec.flash_image, board.flash_bytes, self.console.say)
-        self.flash.on_operation = self._flash_operation
+        self.flash.on_operation = lambda what, at, size: self._record(trace.FLASH, what=what, address=at, size=size)
         self._core = Core(
             clock, self.console, spec.order, self._panic, self._bite, left_repl=lambda: self._restart(SOFT_RESET)
         )
@@ -99,7 +99,7 @@ class Device:
         self.on_boot: Callable[[int], None] = lambda _cause: None  # each boot begins, with its reset cause
         self._zygote: ZygoteClient | None = None
         self._panic_timer: Timer | None = None
-        self._reset = Reset()
+        self._reset, self._waking = Reset(), b""
 
     def _hooks(self) -> Hooks:
         return Hooks(
@@ -132,6 +132,7 @@ class Device:
     def power_cut(self) -> None:
         """Take power away in the middle of whatever it does: RAM, RTC memory and chip registers are lost."""
         self._end_vm()
+        self._core.forget()
         self._sleeper.reset()
         self._watchdog.stop()
         self.mcu.power_off()
@@ -240,7 +241,8 @@ class Device:
             self.console.printed(b"MPY: soft reboot\n")
         elif not self._load_app():
             return
-        self._core.start(self._zygote, self.flash.path, self._heap_bytes, self._handlers, soft)
+        changed = self.flash.changes if reset.from_sleep else None
+        self._core.start(self._zygote, self.flash.path, self._heap_bytes, self._handlers, soft, changed)
 
     def _load_app(self) -> bool:
         """The bootloader's part; a soft reset has none."""
@@ -287,7 +289,9 @@ class Device:
 
     def _calls(self) -> dict[int, Handler]:
         parts = (self.mcu, self.rtc, self._sleeper, self._watchdog, self._network, self._storage)
-        return calls.table(self._core, self.flash, parts, self._hello, self._restart, self._power_lost)
+        return calls.table(
+            self._core, self.flash, parts, self._hello, lambda: self._waking, self._restart, self._power_lost
+        )
 
     def _hello(self) -> bytes:
         virtual = self._clock.lockstep is not None
@@ -295,17 +299,15 @@ class Device:
         self._core.take(took_s)
         if self.meter:
             self._clock.call_after(took_s - self._costs.mount_s if virtual else 0.0, lambda: self._core.draw("active"))
+        rtc_us, boot = self.rtc.now_us() + self._core.taken_us, f"{self.spec.seed}:{self.spec.name}:{self.stats.boots}"
+        self._waking = hello.waking(self._reset.wake_reason, self._reset.wake_pins, rtc_us, boot, virtual)
         return hello.facts(
             self.flash,
             virtual,
-            seed=f"{self.spec.seed}:{self.spec.name}:{self.stats.boots}",
             costs=self._costs,
             mhz=self.board.mhz,
             mac=self.spec.mac.hex(),
             reset_cause=self._reset.cause,
-            wake_reason=self._reset.wake_reason,
-            wake_pins=self._reset.wake_pins,
-            rtc_us=self.rtc.now_us() + self._core.taken_us,
             uptime_us=self._core.uptime_us(),
             terminal=self.terminal is not None,
             runs_main=self.terminal is None or self.terminal.runs_main,
@@ -342,9 +344,6 @@ class Device:
         self._core.waiter.poke()
         if self.state == "sleeping":
             self._sleeper.look()
-
-    def _flash_operation(self, kind: str, address: int, size: int) -> None:
-        self._record(trace.FLASH, what=kind, address=address, size=size)
 
     def _record(self, kind: str, **fields: object) -> None:
         self._trace.record(self._clock.now_s(), self.spec.name, kind, **fields)

@@ -30,6 +30,11 @@ FOR_EVER_S = float("inf")
 class Caller(Protocol):
     """The host's end of a VM's channel."""
 
+    @property
+    def foreseen(self) -> bool:
+        """`take` has its next call at once (`vm.checkpoint`)."""
+        ...
+
     def fileno(self) -> int:
         """Readable when the VM has called, or ended."""
         ...
@@ -71,7 +76,7 @@ class Lockstep:
         fd = caller.fileno()
         self._seats[fd] = _Seat(caller, order, now_s)
         self._poll.register(fd, select.EPOLLIN)
-        self._computing.add(fd)
+        self._compute(fd, caller)
 
     def leave(self, caller: Caller) -> None:
         """The VM has been ended: what it still wanted is forgotten."""
@@ -95,6 +100,12 @@ class Lockstep:
         fd = caller.fileno()
         if fd in self._seats:
             self._seats[fd].answered_s = now_s
+            self._compute(fd, caller)
+
+    def _compute(self, fd: int, caller: Caller) -> None:
+        if caller.foreseen:
+            self._heard(fd)
+        else:
             self._computing.add(fd)
 
     def settle(self) -> None:

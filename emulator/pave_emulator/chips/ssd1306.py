@@ -117,10 +117,10 @@ class Ssd1306(I2cChip):
                 raise ChipFault(f"SSD1306: control byte {control:#04x}, the low six bits must be 0 (8.1.5.2)")
             end = at + 2 if control & 0x80 else len(data)
             payload = data[at + 1 : end]
-            for byte in payload:
-                if control & 0x40:
-                    self._store(byte)
-                else:
+            if control & 0x40:
+                self._store(payload)
+            else:
+                for byte in payload:
                     self._command(byte, now_s)
             at = end
 
@@ -225,20 +225,34 @@ class Ssd1306(I2cChip):
 
     # Display data
 
-    def _store(self, byte: int) -> None:
-        self._refuse_while_scrolling("data")
-        # Segment remap takes effect as data are written, not on what is there (10.1.8).
-        segment = COLUMNS - 1 - self._column if self._segments_remapped else self._column
-        self.gddram[self._page][segment] = byte
-        if self._mode == VERTICAL:
-            self._page, carry = _next(self._page, self._page_range)
-            if carry:
-                self._column, _ = _next(self._column, self._column_range)
+    def _store(self, data: bytes) -> None:
+        if not data:
             return
-        whole_row = (0, COLUMNS - 1)
-        self._column, carry = _next(self._column, whole_row if self._mode == PAGE else self._column_range)
-        if carry and self._mode == HORIZONTAL:
-            self._page, _ = _next(self._page, self._page_range)
+        self._refuse_while_scrolling("data")
+        if self._mode == VERTICAL:
+            for byte in data:
+                self._put(bytes([byte]))
+                self._page, carry = _next(self._page, self._page_range)
+                if carry:
+                    self._column, _ = _next(self._column, self._column_range)
+            return
+        limits = (0, COLUMNS - 1) if self._mode == PAGE else self._column_range
+        at = 0
+        while at < len(data):
+            run = data[at : at + max(1, limits[1] - self._column + 1)]  # as far as the row goes
+            self._put(run)
+            at += len(run)
+            self._column, carry = _next(self._column + len(run) - 1, limits)
+            if carry and self._mode == HORIZONTAL:
+                self._page, _ = _next(self._page, self._page_range)
+
+    def _put(self, run: bytes) -> None:
+        """Bytes side by side in one row. Segment remap is for what is written, not for what is there (10.1.8)."""
+        row, column = self.gddram[self._page], self._column
+        if self._segments_remapped:
+            row[COLUMNS - column - len(run) : COLUMNS - column] = run[::-1]
+        else:
+            row[column : column + len(run)] = run
 
     # What a person sees
 

@@ -12,6 +12,7 @@ import random
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 from pave_emulator.scenario import vehicle
 from pave_emulator.scenario.arrivals import Arrivals
@@ -62,6 +63,8 @@ class PasserStream:
         """`row` names the row, for its randomness."""
         self.slowest_mps = passers.speed_mps[0]
         self._passers = passers
+        kinds, shares = zip(*passers.vehicles, strict=True)
+        self._kinds, self._shares_so_far = kinds, list(accumulate(shares))
         self._arrivals = Arrivals(
             f"{seed}:{row}:passers", passers.per_day, calendar, PROFILES[passers.profile], self._draw
         )
@@ -77,8 +80,7 @@ class PasserStream:
         return sorted((w for w in windows if from_s <= w[0] < until_s), key=lambda window: window[0])
 
     def _draw(self, rng: random.Random, t_s: float) -> Passer | None:
-        kinds, shares = zip(*self._passers.vehicles, strict=True)
-        found = vehicle.draw_passing(rng, rng.choices(kinds, shares)[0])
+        found = vehicle.draw_passing(rng, rng.choices(self._kinds, cum_weights=self._shares_so_far)[0])
         across_m = rng.uniform(*self._passers.lane_m)
         velocity_mps = rng.uniform(*self._passers.speed_mps) * (1 if rng.random() < 0.5 else -1)
         half_m = _half_m(found, across_m, SILENT_UT)

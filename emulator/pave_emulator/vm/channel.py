@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from pave_emulator.lockstep import LOOK_S, Lockstep
+from pave_emulator.vm.checkpoint import Answer, Call, OtherCallError, Rehearsal, packed
+from pave_emulator.vm.process import VmProcess
 from pave_emulator.vm.shims import _emu_ops as ops
 
 PENDING: Final = None
@@ -36,8 +38,12 @@ class OpError(Exception):
 class Owner(Protocol):
     """The device at the host's end."""
 
-    def called(self, idle_us: int) -> None:
-        """A call is about to be handled; since the last one the VM has slept so long."""
+    def called(self, idle_us: int) -> bool:
+        """A call is about to be handled; since the last one the VM has slept so long. True if it has printed."""
+        ...
+
+    def runs(self, vm: VmProcess) -> None:
+        """From here on it is this VM that runs."""
 
     def defect(self, reason: str) -> None:
         """A call could not be handled, through a fault of the emulator."""
@@ -51,8 +57,8 @@ class Owner(Protocol):
     def stuck(self) -> None:
         """The VM computes and never calls."""
 
-    def times(self) -> tuple[float, int, int]:
-        """When the VM goes on (s of the clock, us since boot), and until when nothing will happen to it (us)."""
+    def times(self) -> tuple[float, int, int, int]:
+        """When the VM goes on (s of the clock, us since boot), until when it is quiet and alone (us, `_emu_ops`)."""
         ...
 
     def flags(self) -> int:
@@ -71,6 +77,7 @@ class Channel:
         lockstep: Lockstep | None = None,
         order: int = 0,
         now_s: float = 0.0,
+        rehearsal: Rehearsal | None = None,
     ) -> None:
         self._sock = sock
         self._fd = sock.fileno()
@@ -81,9 +88,10 @@ class Channel:
         self._open = True
         self._answer = (0, 0, b"")  # status, sequence, body
         self._lockstep = lockstep
+        self._order = order
+        self._rehearsal = rehearsal
         if lockstep:
-            sock.setblocking(True)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", 0, round(LOOK_S * 1e6)))
+            _patient(sock)
             lockstep.join(self, order, now_s)
         else:
             asyncio.get_running_loop().add_reader(sock, self._readable)
@@ -101,16 +109,38 @@ class Channel:
     def send(self) -> None:
         """Send the answer, with what is known at this moment."""
         status, sequence, body = self._answer
-        now_s, now_us, quiet_us = self._owner.times()
-        head = struct.pack(
-            ops.REPLY_HEADER, status, sequence, self._owner.flags(), len(body), now_us, max(now_us, quiet_us)
-        )
-        try:
-            self._sock.sendall(head + body)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # it has ended: taking the next call finds that out
+        now_s, now_us, quiet_us, alone_us = self._owner.times()
+        answer = Answer(status, self._owner.flags(), body, now_us, alone_us)
+        if self._rehearsal is None or self._rehearsed(self._rehearsal, answer, now_s):
+            self._give(packed(answer, sequence, quiet_us))
         if self._lockstep:
             self._lockstep.answered(self, now_s)
+
+    def _give(self, answer: bytes) -> None:
+        try:
+            self._sock.sendall(answer)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it has ended: taking the next call finds that out
+
+    def _rehearsed(self, rehearsal: Rehearsal, answer: Answer, now_s: float) -> bool:
+        """Whether the VM is to be given this answer; it may be another VM from here on."""
+        before = rehearsal.vm
+        try:
+            given = rehearsal.answered(answer)
+        except (OSError, OtherCallError) as error:
+            self._owner.defect(str(error))
+            return False
+        if rehearsal.vm is not before:
+            assert self._lockstep is not None
+            self._lockstep.leave(self)
+            self._sock = rehearsal.vm.channel
+            self._fd = self._sock.fileno()
+            _patient(self._sock)
+            self._owner.runs(rehearsal.vm)
+            self._lockstep.join(self, self._order, now_s)
+        if rehearsal.over:
+            self._rehearsal = None
+        return given
 
     def close(self) -> None:
         """Hear and say nothing more. The socket stays open until the VM has gone: firmware must not see it end."""
@@ -128,8 +158,15 @@ class Channel:
         """The socket's descriptor."""
         return self._fd
 
+    @property
+    def foreseen(self) -> bool:
+        """The next call is known and need not be waited for."""
+        return self._rehearsal is not None and self._rehearsal.foreseen
+
     def take(self) -> tuple[int, Callable[[], None]] | None:
         """Read the call that has come: (microseconds spent, how to act on it); None while a part is missing."""
+        if self._rehearsal and self._rehearsal.foreseen:
+            return self._how(self._rehearsal.take())
         try:
             data = self._sock.recv(ops.MAX_BODY_BYTES + ops.REQUEST_HEADER_BYTES)
         except (BlockingIOError, InterruptedError):
@@ -153,6 +190,15 @@ class Channel:
             return None
         body = self._buffer[ops.REQUEST_HEADER_BYTES : end]
         self._buffer = self._buffer[end:]
+        call = Call(op, sequence, body, spent_us, idle_us)
+        if self._rehearsal:
+            self._rehearsal.made(call)
+            if self._rehearsal.over:
+                self._rehearsal = None
+        return self._how(call)
+
+    def _how(self, call: Call) -> tuple[int, Callable[[], None]]:
+        op, sequence, body, spent_us, idle_us = call
         return spent_us, lambda: self._act(op, sequence, body, idle_us)
 
     def printing(self) -> None:
@@ -173,7 +219,8 @@ class Channel:
 
     def _act(self, op: int, sequence: int, body: bytes, idle_us: int) -> None:
         self._sequence = sequence
-        self._owner.called(idle_us)
+        if self._owner.called(idle_us) and self._rehearsal:
+            self._rehearsal = None  # it has printed: a record has no lines
         if not self._open:
             return  # what it printed before has made somebody cut its power
         try:
@@ -191,6 +238,12 @@ class Channel:
         _name, fields, _reply = ops.TABLE[op]
         fixed = struct.unpack_from(fields, body)
         return self._handlers[op](*fixed, tail=body[struct.calcsize(fields) :])
+
+
+def _patient(sock: socket.socket) -> None:
+    """Have a read wait for LOOK_S at most."""
+    sock.setblocking(True)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", 0, round(LOOK_S * 1e6)))
 
 
 def _where(op: int, error: Exception) -> str:

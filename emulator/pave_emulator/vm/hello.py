@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
 
 from pave_emulator.flash.image import Flash
 from pave_emulator.power.costs import Costs
+from pave_emulator.vm.shims import _emu_ops as ops
 
 # Bytecodes cannot be counted in a stock VM. What it can tell for nothing is how many bytes it has allocated, which
 # grows with the code that runs: `python -m benchmarks.code_charge` saw 0.7 to 1.0 bytecodes for each byte.
 BYTECODES_PER_BYTE = 1.0
 
 
-def facts(flash: Flash, virtual: bool, seed: str, costs: Costs, mhz: int, **more: object) -> bytes:
-    """The answer to HELLO, as JSON. `seed` names this boot of this device in this run; `more` is the device's own."""
+def facts(flash: Flash, virtual: bool, costs: Costs, mhz: int, **more: object) -> bytes:
+    """The answer to HELLO, as JSON: what the last boot was told too, if it was one of the same kind."""
     running = flash.running_app()
     return json.dumps(
         {
@@ -24,11 +26,15 @@ def facts(flash: Flash, virtual: bool, seed: str, costs: Costs, mhz: int, **more
             "boot": running,
             "image_bytes": flash.path.stat().st_size,
             "virtual": virtual,
-            "seed": random_seed(seed, virtual),
             "costs": vm_costs(costs, mhz, virtual),
             **more,
         }
     ).encode()
+
+
+def waking(reason: int, pins: tuple[int, ...], rtc_us: int, seed: str, virtual: bool) -> bytes:
+    """The answer to WAKING: what only this boot knows. `seed` names this boot of this device in this run."""
+    return struct.pack(ops.TABLE[ops.WAKING][2], reason, rtc_us, random_seed(seed, virtual)) + bytes(pins)
 
 
 def random_seed(seed: str, virtual: bool) -> int:

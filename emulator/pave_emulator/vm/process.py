@@ -19,6 +19,7 @@ from pave_emulator.vm.warm import MAX_MESSAGE_BYTES
 
 STOP_TIMEOUT_S = 5.0
 LOOK_S = 0.002
+MAX_CLONABLE = 256  # each is a process that waits, and two descriptors
 GO = b"G"  # what a VM waits for before it begins
 
 
@@ -45,6 +46,7 @@ class ZygoteClient:
         self._on_lost = on_lost
         self._ids = itertools.count(1)
         self._running: dict[int, VmProcess] = {}
+        self._clonable: set[int] = set()
         self._interrupts: dict[int, Callable[[bool], None]] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._heard: deque[bytes] = deque()
@@ -55,6 +57,11 @@ class ZygoteClient:
     def pid(self) -> int | None:
         """Process id of the zygote, None before start and after stop."""
         return self._process.pid if self._process else None
+
+    @property
+    def clones(self) -> bool:
+        """Whether one more VM can be started that is clonable."""
+        return len(self._clonable) < MAX_CLONABLE and not os.environ.get("PAVE_MICROPYTHON")
 
     @property
     def lives(self) -> bool:
@@ -78,9 +85,18 @@ class ZygoteClient:
         asyncio.get_running_loop().add_reader(ours, self._read_notices)
 
     def spawn(
-        self, image_path: Path, heap_bytes: int, on_exit: Callable[[int], None], keyboard: int | None = None
+        self,
+        image_path: Path,
+        heap_bytes: int,
+        on_exit: Callable[[int], None],
+        keyboard: int | None = None,
+        clonable: bool = False,
+        origin: VmProcess | None = None,
     ) -> VmProcess:
-        """Boot a VM on a flash image with a heap of `heap_bytes`; `keyboard` is its input, closed here."""
+        """Boot a VM on a flash image with a heap of `heap_bytes`; `keyboard` is its input, closed here.
+
+        One that is `clonable` can be the `origin` of others while it waits for an answer: they go on from there.
+        """
         host_end, vm_end = socket.socketpair()
         host_end.setblocking(False)
         console_read, output = os.pipe()
@@ -90,9 +106,13 @@ class ZygoteClient:
         process = VmProcess(next(self._ids), host_end, console_read, on_exit)
         if self.lives:
             self._running[process.vm_id] = process
+            if clonable:
+                self._clonable.add(process.vm_id)
         message: dict[str, object] = {"spawn": process.vm_id, "heap": heap_bytes, "image": str(image_path.absolute())}
+        message |= {"clonable": clonable, "origin": origin.vm_id if origin else None}
         self._send(message, [vm_end.fileno(), output, keyboard])
-        host_end.send(GO)
+        if origin is None:
+            host_end.send(GO)
         vm_end.close()
         os.close(keyboard)
         os.close(output)
@@ -169,6 +189,7 @@ class ZygoteClient:
 
     def _exited(self, vm_id: int, status: int) -> None:
         process = self._running.pop(vm_id)
+        self._clonable.discard(vm_id)
         self._interrupts.pop(vm_id, None)
         process.on_exit(status)
         if process.let_go:

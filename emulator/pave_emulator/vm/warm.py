@@ -65,16 +65,48 @@ def fix_addresses() -> None:
         os.execv(sys.executable, sys.orig_argv)
 
 
-class Warm:
-    """The zygote's end of a warm process."""
+class Clonable:
+    """The zygote's end of a process whose VM waits in read(2) and can be cloned there."""
+
+    def __init__(self, orders: socket.socket, pid: int) -> None:
+        self._orders = orders
+        self.pid = pid
+
+    def clone(self, image: str, fds: list[int]) -> int:
+        """Boot on the flash image at this path; `fds` are channel, console, input, and the clone's own orders, if any.
+
+        Return the process id.
+        """
+        socket.send_fds(self._orders, [json.dumps(image).encode()], fds)
+        os.kill(self.pid, signal.SIGUSR1)
+        return int(self._orders.recv(MAX_MESSAGE_BYTES))
+
+    def close(self) -> None:
+        """The process has ended."""
+        self._orders.close()
+
+
+class Clone(Clonable):
+    """A VM in the middle of its boot. It has made a call, and is on its way into read(2) or there."""
+
+    def clone(self, image: str, fds: list[int]) -> int:
+        """As above, once it waits."""
+        stat = Path(f"/proc/{self.pid}/stat")
+        while stat.read_bytes().rsplit(b")", 1)[1].split()[0] != b"S":  # proc(5): sleeping
+            os.sched_yield()
+        return super().clone(image, fds)
+
+
+class Warm(Clonable):
+    """A VM that stands ready for its first boot."""
 
     def __init__(self, heap_bytes: int) -> None:
         """Start it and wait until it is ready."""
-        self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ready, channel = socket.socketpair()
         zygote_pid = os.getpid()
-        self.pid = os.fork()
-        if self.pid == 0:
+        pid = os.fork()
+        if pid == 0:
             try:
                 _be_warm(theirs, channel, heap_bytes, zygote_pid)
             finally:
@@ -84,12 +116,7 @@ class Warm:
         if not ready.recv(1):
             raise SystemExit("the MicroPython VM ended before its first boot")
         self._ready = ready  # its end keeps the warm process's read from ending
-
-    def clone(self, image: str, fds: list[int]) -> int:
-        """Boot on the flash image at this path; `fds` are channel, console, input. Return the process id."""
-        socket.send_fds(self._orders, [json.dumps(image).encode()], fds)
-        os.kill(self.pid, signal.SIGUSR1)
-        return int(self._orders.recv(MAX_MESSAGE_BYTES))
+        super().__init__(orders, pid)
 
 
 def run_cold(heap_bytes: int, image: str, fds: list[int]) -> int:
@@ -136,7 +163,8 @@ def _be_warm(orders: socket.socket, channel: socket.socket, heap_bytes: int, zyg
     clone = SYS_CLONE[os.uname().machine]
 
     def on_order(_number: int) -> None:
-        message, fds, _flags, _address = socket.recv_fds(orders, MAX_MESSAGE_BYTES, 3)
+        nonlocal orders
+        message, fds, _flags, _address = socket.recv_fds(orders, MAX_MESSAGE_BYTES, 4)
         pid = _libc.syscall(clone, CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0)
         if pid:
             for fd in fds:
@@ -144,7 +172,9 @@ def _be_warm(orders: socket.socket, channel: socket.socket, heap_bytes: int, zyg
             orders.send(str(pid).encode())
             return
         orders.close()
-        _settle(list(fds), zygote_pid)
+        if len(fds) > 3:
+            orders = socket.socket(fileno=fds[3])
+        _settle(list(fds[:3]), zygote_pid)
         _map(json.loads(message))
 
     handler = _SigAction(_Handler(on_order), (ctypes.c_ulong * 16)(), 0, None)

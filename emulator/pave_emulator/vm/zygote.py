@@ -3,14 +3,16 @@
 Theory of operation. `python -m pave_emulator.vm.zygote FD PID` serves the SOCK_SEQPACKET socket FD. Requests and
 notices are JSON datagrams:
 
-    {"spawn": id, "heap": bytes, "image": path}   with descriptors: the VM's channel, its console, its input
+    {"spawn": id, "heap": bytes, "image": path, "clonable": bool, "origin": id}
+                                                  with descriptors: the VM's channel, its console, its input
     {"kill": id}                                  SIGKILL, if it still runs
     {"interrupt": id}                             SIGINT, which is Ctrl-C on the console, if the VM catches it now
     <- {"interrupted": id, "caught": bool}        the answer to it, while the VM runs
     <- {"exit": id, "status": s}                  once per spawn; s as in waitpid
 
 For each heap size there is one warm process (`vm.warm`): it has run `_emu_boot.py` as far as the first byte of its
-channel. Asked for a boot it clones itself, as a child of this process. Nothing may outlive the host, not even after
+channel. Asked for a boot it clones itself, as a child of this process; so does a VM that was spawned as clonable, the
+"origin", while it waits for an answer (`vm.checkpoint`). Nothing may outlive the host, not even after
 SIGKILL: the kernel kills the zygote when its parent goes and each child when the zygote goes (PR_SET_PDEATHSIG); the
 end of the channel ends the zygote too.
 """
@@ -25,8 +27,9 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
-from pave_emulator.vm.warm import MAX_MESSAGE_BYTES, Warm, die_with_parent, fix_addresses, run_cold
+from pave_emulator.vm.warm import MAX_MESSAGE_BYTES, Clonable, Clone, Warm, die_with_parent, fix_addresses, run_cold
 
 DESCRIPTORS = 3
 
@@ -38,6 +41,7 @@ class Zygote:
         self._channel = channel
         self._ids_by_pid: dict[int, int] = {}
         self._warm: dict[int, Warm] = {}
+        self._clonable: dict[int, Clonable] = {}
         self._wake_read, wake_write = os.pipe()
         os.set_blocking(wake_write, False)
         os.set_blocking(self._wake_read, False)
@@ -64,23 +68,35 @@ class Zygote:
             return False
         request = json.loads(message)
         if "spawn" in request:
-            self._spawn(request["spawn"], request["heap"], request["image"], list(fds))
+            self._spawn(request, list(fds))
         elif "kill" in request:
             self._signal(request["kill"], signal.SIGKILL)
         else:
             self._interrupt(request["interrupt"])
         return True
 
-    def _spawn(self, vm_id: int, heap_bytes: int, image: str, fds: list[int]) -> None:
+    def _spawn(self, request: dict[str, Any], fds: list[int]) -> None:
+        vm_id = request["spawn"]
         if os.environ.get("PAVE_MICROPYTHON"):
-            pid = run_cold(heap_bytes, image, fds)
+            pid = run_cold(request["heap"], request["image"], fds)
+        elif request["clonable"]:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            fds.append(theirs.detach())
+            pid = self._origin(request).clone(request["image"], fds)
+            self._clonable[vm_id] = Clone(ours, pid)
         else:
-            if heap_bytes not in self._warm:
-                self._warm[heap_bytes] = Warm(heap_bytes)
-            pid = self._warm[heap_bytes].clone(image, fds)
+            pid = self._origin(request).clone(request["image"], fds)
         self._ids_by_pid[pid] = vm_id
         for fd in fds:
             os.close(fd)
+
+    def _origin(self, request: dict[str, Any]) -> Clonable:
+        if request["origin"] is not None:
+            return self._clonable[request["origin"]]
+        heap_bytes = request["heap"]
+        if heap_bytes not in self._warm:
+            self._warm[heap_bytes] = Warm(heap_bytes)
+        return self._warm[heap_bytes]
 
     def _interrupt(self, vm_id: int) -> None:
         """A VM that reads a line at its prompt does not catch SIGINT, and would end."""
@@ -110,7 +126,10 @@ class Zygote:
                 return
             if pid not in self._ids_by_pid:
                 raise SystemExit("a warm process has ended: no device can boot any more")
-            notice = {"exit": self._ids_by_pid.pop(pid), "status": status}
+            vm_id = self._ids_by_pid.pop(pid)
+            if vm_id in self._clonable:
+                self._clonable.pop(vm_id).close()
+            notice = {"exit": vm_id, "status": status}
             self._channel.send(json.dumps(notice).encode())
 
 

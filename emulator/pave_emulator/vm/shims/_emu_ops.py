@@ -1,18 +1,20 @@
 """The calls a VM makes to its host: one table, imported by both sides.
 
 Theory of operation. The VM sends `<BBHQQ` (operation, sequence, length, microseconds spent since the last answer, and
-how many of them asleep) and a body; the host answers `<iBBHQQ` (status, sequence, flags, length, now, quiet until) and
-a body. Times are microseconds since this boot; until the last one nothing will happen to the device that it does not
-do itself, so in virtual time it need not ask. A VM has at most one call open; the sequence tells an answer that Ctrl-C
-has made late. Bodies are the fixed fields of TABLE followed by a tail of bytes. Status 0 is success, INTERRUPTED a wait
-that ends early so that interrupts are served, above 0 an errno of the ESP32 port, below 0 an `esp_err_t`: both become
-OSError in the VM. Some calls (SLEEP, POLL, SOCK_RECV) are answered late, some (IDLE, DEEPSLEEP, RESET) never.
+how many of them asleep) and a body; the host answers `<iBBHQQQ` (status, sequence, flags, length, now, quiet until,
+alone until) and a body. Times are microseconds since this boot. Until it is no more quiet nothing will happen to the
+device that it does not do itself: in virtual time a wait that ends before needs no call, nor does the clock. Until it
+is no more alone nothing will interrupt it: before WAKING that is how far the clock is read without asking, as an answer
+must not differ by what others do (`vm.checkpoint`). A VM has at most one call open; the sequence tells an answer that
+Ctrl-C has made late. Bodies are the fixed fields of TABLE followed by a tail of bytes. Status 0 is success, INTERRUPTED
+a wait that ends early so that interrupts are served, above 0 an errno of the ESP32 port, below 0 an `esp_err_t`: both
+become OSError in the VM. Some calls (SLEEP, POLL, SOCK_RECV) are answered late, some (IDLE, DEEPSLEEP, RESET) never.
 """
 
 REQUEST_HEADER = "<BBHQQ"
-REPLY_HEADER = "<iBBHQQ"
+REPLY_HEADER = "<iBBHQQQ"
 REQUEST_HEADER_BYTES = 20
-REPLY_HEADER_BYTES = 24
+REPLY_HEADER_BYTES = 32
 MAX_BODY_BYTES = 65535
 INTERRUPTED = 0x7FFFFFFF
 
@@ -62,6 +64,7 @@ RESOLVE = 39
 SYNC = 40
 EVENTS = 41
 REPL = 42
+WAKING = 45
 ECHO = 90
 SPI_INIT = 43
 SPI = 44
@@ -111,6 +114,7 @@ EVENT_PCNT = 4  # unit, IRQ_* of esp32.PCNT
 # operation: (name, fields of the request, fields of the reply); both bodies may go on with a tail.
 TABLE = {
     HELLO: ("hello", "<", "<"),  # reply tail: JSON, see device.Device.hello
+    WAKING: ("waking", "<", "<BQI"),  # wake reason, RTC us at the hello, seed of random numbers; tail: wake pins
     IDLE: ("idle", "<", "<"),
     SLEEP: ("sleep", "<Q", "<"),  # microseconds
     POLL: ("poll", "<q", "<"),  # timeout us, -1 for ever; tail and reply tail: pairs (socket, mask)

@@ -40,7 +40,7 @@ def urandom(size):
         return vm_os.urandom(size)
     out = b""
     while len(out) < size:
-        out += hashlib.sha256("{}:{}".format(rpc.hello["seed"], _drawn).encode()).digest()
+        out += hashlib.sha256("{}:{}".format(rpc.waking()[2], _drawn).encode()).digest()
         _drawn += 1
     return out[:size]
 

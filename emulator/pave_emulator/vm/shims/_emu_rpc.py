@@ -3,6 +3,9 @@
 At wall clock, now is the operating system's. In virtual time it is a number that only grows by what things cost: each
 answer sets it, each reading of the clock, byte of flash and block of a cipher adds to it. Until `_quiet_us` the host
 has nothing to say, so a sleep that ends before it is an addition.
+
+What only this boot knows (`waking`) is asked for when it is needed first, and leases count from then on. So until then
+a boot is the same as one before that got the same answers, which the host makes use of (`vm.checkpoint`).
 """
 
 import struct
@@ -18,7 +21,7 @@ LOOK_EVERY_US = 1000  # at wall clock, while interrupts are armed
 SCHEDULER_DEPTH = 8  # MICROPY_SCHEDULER_DEPTH of the port
 
 # Asking for the time is the emulator's own need, and fetching interrupts too: what is charged must not depend on them.
-_UNCHARGED = (ops.SYNC, ops.EVENTS)
+_UNCHARGED = (ops.SYNC, ops.EVENTS, ops.WAKING)
 
 _channel = None
 _sequence = 0
@@ -26,9 +29,12 @@ _busy = False  # in a call; still set at the next one when Ctrl-C has broken it 
 virtual = False
 _boot_us = 0
 _rtc_at_boot_us = 0
+_begun_us = 0
+_waking = None
 _now_us = 0
 _answered_us = 0
 _quiet_us = 0
+_alone_us = 0
 _looked_us = 0
 _clock_read_us = 0
 _call_us = 0
@@ -58,7 +64,7 @@ def open_channel(fd, warm):
 
 def begin(hello):
     """Take up the host's facts about this boot."""
-    global virtual, _boot_us, _clock_read_us, _call_us, _code_ns_per_byte, _read_ns_per_byte, _allocated
+    global virtual, _boot_us, _begun_us, _clock_read_us, _call_us, _code_ns_per_byte, _read_ns_per_byte, _allocated
     _boot_us = utime.ticks_us() - hello["uptime_us"]
     virtual = hello["virtual"]
     _clock_read_us = hello["costs"]["clock_read_us"]
@@ -66,7 +72,22 @@ def begin(hello):
     _code_ns_per_byte = hello["costs"]["code_ns_per_byte"]
     _read_ns_per_byte = hello["costs"]["read_ns_per_byte"]
     _allocated = micropython.mem_total()
-    set_rtc_us(hello["rtc_us"])
+    _begun_us = now_us()
+
+
+def waking():
+    """What only this boot knows: [wake reason, wake pins, seed of its random numbers]. Charged to nobody."""
+    global _waking, _rtc_at_boot_us, _quiet_us
+    if _waking is None:
+        owed = unsettled()
+        answer = _exchange(ops.WAKING, b"")[1]
+        if flags & ops.FLAG_EVENTS:
+            _quiet_us = 0  # the next wait makes a call, which serves them
+        reason, rtc_at_hello_us, seed = struct.unpack_from(ops.TABLE[ops.WAKING][2], answer)
+        _rtc_at_boot_us = rtc_at_hello_us - _begun_us
+        _waking = [reason, list(answer[struct.calcsize(ops.TABLE[ops.WAKING][2]) :]), seed]
+        settle(owed)
+    return _waking
 
 
 def on_event(kind, function):
@@ -93,6 +114,7 @@ def call(op, fields=(), tail=b"", charged=False):
     if len(body) + len(tail) > ops.MAX_BODY_BYTES:
         raise OSError(ops.EINVAL)
     status, answer = _exchange(op, body + tail)
+    settle()  # what the call itself has allocated is the emulator's
     if op != ops.EVENTS:
         if flags & ops.FLAG_EVENTS:
             _serve_events()
@@ -129,7 +151,7 @@ def wait(op, fields, timeout_us, tail=b"", interrupted=None, charged=False):
 
 
 def _exchange(op, body):
-    global _sequence, _busy, flags, _now_us, _answered_us, _quiet_us, _idle_us, _allocated
+    global _sequence, _busy, flags, _now_us, _answered_us, _quiet_us, _alone_us, _idle_us
     if _busy:
         _resynchronise()
     _busy = True
@@ -145,14 +167,13 @@ def _exchange(op, body):
         _die_with_host()
     _idle_us = 0
     while True:
-        status, sequence, flags, size, now, quiet = struct.unpack(ops.REPLY_HEADER, _read(ops.REPLY_HEADER_BYTES))
+        head = _read(ops.REPLY_HEADER_BYTES)
+        status, sequence, flags, size, now, _quiet_us, _alone_us = struct.unpack(ops.REPLY_HEADER, head)
         answer = _read(size) if size else b""
         if sequence == _sequence:
             break  # else the answer to a call that Ctrl-C has broken off
     _busy = False
     _now_us = _answered_us = now
-    _quiet_us = quiet
-    _allocated = micropython.mem_total()  # what the call itself has allocated is the emulator's
     return status, answer
 
 
@@ -244,10 +265,21 @@ def _charge_code():
     read_bytes[0] = 0
 
 
-def settle():
-    """What was allocated so far is the emulator's (the host's paths among it) and is charged to nobody."""
+def charge():
+    """Charge the code that has run."""
+    if virtual:
+        _charge_code()
+
+
+def unsettled():
+    """Bytes that the firmware's code has allocated and that are not charged yet."""
+    return micropython.mem_total() - _allocated
+
+
+def settle(owed=0):
+    """What else was allocated so far is the emulator's (the host's paths among it) and is charged to nobody."""
     global _allocated
-    _allocated = micropython.mem_total()
+    _allocated = micropython.mem_total() - owed
 
 
 def spend(us):
@@ -262,8 +294,8 @@ def now_us():
     if virtual:
         _charge_code()
         _now_us += _clock_read_us
-        if _now_us >= _quiet_us:
-            call(ops.SYNC)
+        if _now_us >= (_alone_us if _waking is None else _quiet_us):
+            call(ops.SYNC, (), b"", True)
         return _now_us
     now = utime.ticks_us() - _boot_us
     if flags & ops.FLAG_ARMED and now - _looked_us > LOOK_EVERY_US:
@@ -281,6 +313,8 @@ def pass_quietly(us):
     global _now_us, _idle_us
     if not virtual:
         return False
+    if _waking is None:
+        waking()
     _charge_code()
     if _now_us + _call_us + us >= _quiet_us:
         return False
@@ -298,9 +332,12 @@ def sleep_us(us):
 def set_rtc_us(rtc_us):
     """The real-time clock reads `rtc_us` (since 2000-01-01) now; it went on while the VM was not there."""
     global _rtc_at_boot_us
+    waking()
     _rtc_at_boot_us = rtc_us - now_us()
 
 
 def rtc_us():
     """Microseconds since 2000-01-01 on the device's own clock, which starts at 0 at power-on."""
+    if _waking is None:
+        waking()
     return _rtc_at_boot_us + now_us()

@@ -66,15 +66,12 @@ def load_shims(fd, warm):
 
 def take_up(modules, json, binascii, image_fd, mapped_at):
     """The boot begins: learn of the host what this device is, and be it."""
-    import random
-
     import _emu_ops
     import _emu_rpc
 
     hello = _emu_rpc.hello = json.loads(_emu_rpc.call(_emu_ops.HELLO))
     _emu_rpc.mac = binascii.unhexlify(hello["mac"])
     _emu_rpc.begin(hello)
-    random.seed(hello["seed"])  # clones of one warm process would all draw the same
     esp32 = modules[-1]
     esp32._open_image(image_fd, mapped_at, hello["image_bytes"])
     # After the last shim: from here `import utime` finds what `import time` finds, as on the board.

@@ -67,11 +67,11 @@ def reset_cause():
 
 
 def wake_reason():
-    return rpc.hello["wake_reason"]
+    return rpc.waking()[0]
 
 
 def wake_pins():
-    return tuple(rpc.hello["wake_pins"])
+    return tuple(rpc.waking()[1])
 
 
 def reset():
@@ -90,8 +90,8 @@ def deepsleep(ms=-1):
 
 def lightsleep(ms=-1):
     answer = rpc.call(ops.LIGHTSLEEP, (int(ms),))
-    rpc.hello["wake_reason"] = answer[0]
-    rpc.hello["wake_pins"] = list(answer[1:-8])
+    rpc.waking()[0] = answer[0]
+    rpc.waking()[1] = list(answer[1:-8])
     rpc.set_rtc_us(int.from_bytes(answer[-8:], "little"))
 
 

@@ -76,15 +76,17 @@ class poll:
         if timeout_ms == 0 and not pairs:
             return ready
         timeout_us = -1 if timeout_ms is None or timeout_ms < 0 else int(timeout_ms) * 1000
-        may_pass = timeout_us >= 0 and self._nothing_comes(pairs)
-        if may_pass and rpc.pass_quietly(timeout_us):
-            return ready
+        if timeout_us >= 0 and self._nothing_comes(pairs):
+            if rpc.pass_quietly(timeout_us):
+                return ready
+        else:
+            rpc.charge()  # as much as if it had tried
 
         def interrupted():  # a handler may have set a flag that somebody waits for
             ready.extend(self._ask_all())
             return bool(ready)
 
-        reply = rpc.wait(ops.POLL, lambda left_us: (left_us,), timeout_us, pairs, interrupted, may_pass)
+        reply = rpc.wait(ops.POLL, lambda left_us: (left_us,), timeout_us, pairs, interrupted, True)
         for i in range(0, len(reply), 2):
             ready.append((self._by_id(reply[i]), reply[i + 1]))
         return ready
