@@ -1,6 +1,7 @@
 """The command `pave-gateway`."""
 
 import asyncio
+import contextlib
 import signal
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,12 @@ from pave_gateway import (
     cli_records,
     cli_settings,
     cli_status,
+    cli_upkeep,
     log,
 )
-from pave_gateway.cli_common import USAGE, Set, Site, read_site, refuse
+from pave_gateway.cli_common import REFUSED, USAGE, Set, Site, read_site, refuse
 from pave_gateway.config_lora_ingress import SecretError
+from pave_gateway.core import limits
 from pave_gateway.core.keys_sealed import KeyringError
 from pave_gateway.core.registry_site import SiteConflictError
 from pave_gateway.ports import PortError
@@ -24,7 +27,7 @@ from pave_gateway.store.journal import JournalError
 from pave_gateway.store.key_file import KeyFileError
 
 if TYPE_CHECKING:
-    from pave_gateway.runtime import Runtime
+    from pave_gateway.runtime import Addresses, Runtime
 
 try:
     from uvloop import new_event_loop
@@ -33,7 +36,18 @@ except ImportError:  # not on Windows
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="The edge gateway of a Pavé site.")
 
-_REFUSALS = (JournalError, KeyFileError, KeyringError, PortError, SecretError, SiteConflictError)
+_CLEANS_UP_S = limits.COMMIT_WAIT_AT_STOP_S + limits.DRAIN_AT_STOP_S  # what a start that is given up may take for it
+
+
+class StartError(Exception):
+    """The machine does not give what the gateway needs; the message says what, and the next step."""
+
+
+class StoppedError(Exception):
+    """It was told to stop before it was ready; the message says what it was waiting for."""
+
+
+_REFUSALS = (JournalError, KeyFileError, KeyringError, PortError, SecretError, SiteConflictError, StartError)
 
 
 @app.command()
@@ -48,6 +62,8 @@ def run(site: Site, overrides: Set = None) -> None:
             runner.run(serve(runtime))
     except _REFUSALS as error:
         refuse(str(error), USAGE)
+    except StoppedError as error:
+        refuse(str(error), REFUSED)
 
 
 @app.command()
@@ -61,21 +77,50 @@ app.add_typer(cli_devices.app, name="devices")
 app.add_typer(cli_settings.shadow, name="shadow")
 app.add_typer(cli_settings.command, name="command")
 app.add_typer(cli_records.app, name="records")
+app.add_typer(cli_upkeep.journal, name="journal")
+app.add_typer(cli_upkeep.keys, name="keys")
 for command in (cli_status.status, cli_backup.backup, cli_backup.restore, cli_doctor.doctor):
     app.command()(command)
 
 
 async def serve(runtime: "Runtime") -> None:
-    """Start `runtime`, say where it listens, and stop it cleanly on SIGTERM or SIGINT."""
+    """Start `runtime`, say where it listens, and stop it cleanly on SIGTERM or SIGINT, also while it starts.
+
+    Raises:
+        StartError, StoppedError, and what `Runtime.start` raises.
+    """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    addresses = await runtime.start()
+    addresses = await _started(runtime, stopping)
     lora = f" semtech_udp={addresses.semtech_udp}" if addresses.semtech_udp else ""
     print(f"gateway ready coap={addresses.coap} http={addresses.http}{lora}", flush=True)
     await stopping.wait()
     await runtime.stop()
+
+
+async def _started(runtime: "Runtime", stopping: asyncio.Event) -> "Addresses":
+    """Start `runtime`; give up once it is to stop, whatever it is waiting for."""
+    starting = asyncio.create_task(runtime.start(), name="start")
+    stop = asyncio.create_task(stopping.wait(), name="stop signal")
+    try:
+        await asyncio.wait((starting, stop), return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            return starting.result()
+        told = f"stopped before it was ready: it was waiting for {runtime.waits_for}"
+        starting.cancel()
+        await asyncio.wait((starting,), timeout=_CLEANS_UP_S)
+        with contextlib.suppress(Exception, asyncio.CancelledError, asyncio.InvalidStateError):
+            starting.result()
+        raise StoppedError(f"{told}; run pave-gateway doctor, which looks at all that it stands on")
+    except OSError as error:
+        raise StartError(
+            f"not started: {error}, while it was waiting for {runtime.waits_for};"
+            " mend that, or run pave-gateway doctor, which looks at all that it stands on"
+        ) from error
+    finally:
+        stop.cancel()
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ _Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 
 CONSEQUENCES = (
     "What devices were told since the backup was taken is not in it. So, at the next start:",
-    "- a new era begins: sender sequence numbers towards devices jump by 2^30, no nonce is used twice",
+    "- a new era begins: the gateway draws another ID, and with it new keys; no nonce is used twice",
     "- every device on IP is asked once to prove that it is fresh (Echo), then goes on as before",
     "- LoRaWAN devices join again, by themselves",
     "- readings acknowledged since the backup are missing here; sinks that had them have them",
@@ -30,6 +30,7 @@ def backup(
 ) -> None:
     """Copy the journal to a file, while the gateway runs or not; it appears only whole and checked."""
     config = read_site(site)
+    _refuse_own_files(site, config, file)
     try:
         size = copies.backup(config.journal.path, file, force)
     except JournalError as error:
@@ -65,6 +66,15 @@ def restore(
     print("\n".join(CONSEQUENCES))
     if missing:
         print(f"Before you start the gateway, put the copy of the key file back: {key_file}")
+
+
+def _refuse_own_files(site: Path, config: Config, file: Path) -> None:
+    """End where a copy would take the place of what it is a copy of, or of what opens it; --force or not."""
+    journal, target = config.journal.path.resolve(), file.resolve()
+    own = (site, config.registry.key_path(journal), config.registry.public_path(journal))
+    is_journals = target.parent == journal.parent and target.name.startswith(journal.name)
+    if is_journals or target in [path.resolve() for path in own]:
+        refuse(f"{file} belongs to the gateway itself; name a file of its own for the copy", REFUSED)
 
 
 def _key_file(config: Config) -> str:

@@ -14,7 +14,7 @@ from pave_gateway.config import Config, parse_endpoint
 from pave_gateway.config_lora_ingress import SecretError, endpoint
 from pave_gateway.findings import Finding, Severity, error, fine, warning
 from pave_gateway.ingress import chirpstack_doctor, chirpstack_ingress, things_stack_doctor, things_stack_ingress
-from pave_gateway.ports import PortError, tcp_listener, udp_port
+from pave_gateway.ports import FORWARDERS, PortError, tcp_listener, udp_port
 from pave_gateway.store.errors import JournalError
 from pave_gateway.store.key_file import KeyFileError, load_key_file
 from pave_gateway.store.reader import JournalReader
@@ -126,7 +126,7 @@ def ports(config: Config) -> list[Finding]:
     ]
     forwarders = config.semtech_udp
     if forwarders is not None:
-        tries.append((f"port {forwarders.listen}, UDP", lambda: udp_port(*endpoint(forwarders.listen))))
+        tries.append((f"port {forwarders.listen}, UDP", lambda: udp_port(*endpoint(forwarders.listen), key=FORWARDERS)))
     return [_try(name, take) for name, take in tries]
 
 

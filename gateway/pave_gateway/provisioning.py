@@ -17,6 +17,8 @@ technicians of the site file are believed. `tools/pave_tools/provisioning.py` is
 import base64
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -216,7 +218,10 @@ def reader_id(public: X25519PublicKey) -> str:
 
 def _read(file: Path) -> bytes | str:
     try:
-        with file.open("rb") as opened:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for its other end
+        with os.fdopen(descriptor, "rb") as opened:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return "not a file; a record is one"
             return opened.read(limits.RECORD_BYTES + 1)
     except OSError as error:
         return f"{error.strerror}; check the path and its permissions"

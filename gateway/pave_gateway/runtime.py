@@ -26,9 +26,10 @@ from pave_gateway.assembly.gateway import Gateway, Links, listen, open_gateway
 from pave_gateway.assembly.machine import Machine, this_machine
 from pave_gateway.assembly.state import State
 from pave_gateway.config import Config, MqttConfig, parse_endpoint
+from pave_gateway.config_lora_ingress import endpoint
 from pave_gateway.core import limits, outgoing
 from pave_gateway.log import LimitedLog
-from pave_gateway.ports import tcp_listener, udp_port
+from pave_gateway.ports import FORWARDERS, tcp_listener, udp_port
 from pave_gateway.sinks.engine import SinkEngine
 from pave_gateway.sinks.mqtt import MqttSink
 from pave_gateway.store.journal import Journal
@@ -52,7 +53,10 @@ class Addresses:
 
 
 class Runtime:
-    """One gateway. `start` once, `stop` once; `gateway`, `sinks` and `links` are its parts, once it has started."""
+    """One gateway. `start` once, `stop` once; `gateway`, `sinks` and `links` are its parts, once it has started.
+
+    `waits_for` says what a start that is not done is at.
+    """
 
     gateway: Gateway
     sinks: list[SinkEngine]
@@ -66,12 +70,13 @@ class Runtime:
         self._committer_factory = committer_factory
         self._machine = machine
         self._running: AsyncExitStack | None = None
+        self.waits_for = "its ports"
 
     async def start(self) -> Addresses:
         """Start everything; return when devices can report.
 
         Raises:
-            PortError, and what `open_gateway` and `listen` raise: nothing is left running.
+            PortError, and what `open_gateway` and `listen` raise, OSError too: nothing is left running.
         """
         machine = self._machine or this_machine(self._config.clock.trusted)
         unexpected = LimitedLog(_log, lambda: machine.monotonic_ms() / 1000)
@@ -80,7 +85,10 @@ class Runtime:
         http_host, http_port = parse_endpoint(self._config.listen.http)
         async with AsyncExitStack() as stack:
             coap_port = udp_port(coap_host, coap_port)
+            if self._config.semtech_udp is not None:
+                udp_port(*endpoint(self._config.semtech_udp.listen), key=FORWARDERS)
             listener = stack.enter_context(tcp_listener(http_host, http_port))
+            self.waits_for = f"the disk with journal {self._config.journal.path}"
             gateway = self.gateway = await open_gateway(self._config, machine, self._committer_factory, stack)
             self._config = gateway.core.config  # without the places, which are many
             engines = self.sinks = [_engine(gateway, sink) for sink in self._config.sink]
@@ -95,6 +103,7 @@ class Runtime:
             stack.push_async_callback(_close, http, control)
             stack.callback(hub.close)
             _start_sinks(engines, stack)
+            self.waits_for = "its links to devices"
             self.links = await listen(gateway, coap_host, coap_port, stack)
             links.append(self.links)
             self._running = stack.pop_all()

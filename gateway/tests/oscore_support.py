@@ -25,7 +25,7 @@ from pave_gateway.core.rows import ReadingRow, ReplayRow, SenderRow, StoredReadi
 from pave_gateway.ingress.coap_changes import Changing
 from pave_gateway.ingress.coap_counters import CoapCounters, Drops
 from pave_gateway.ingress.coap_front import CoapFront, FrontParts
-from pave_gateway.ingress.oscore_gate import Reservations
+from pave_gateway.ingress.oscore_gate import Reservation
 from pave_wire import coap, model, oscore
 from pave_wire.coap import CON, POST, Message
 from pave_wire.oscore_context import FRESH_WINDOW, Context
@@ -211,7 +211,7 @@ class Bench:
         seed: int = 1,
         changing: dict[bytes, Changing] | None = None,
         gateway_id: bytes = GATEWAY_ID,
-        reservations: Reservations = lambda: ({}, 0),
+        reservation: Reservation = lambda device: 0,
     ) -> None:
         self.disk = disk or MemoryDisk()
         self.committer = committer or MemoryCommitter(self.disk, at_once)
@@ -237,7 +237,7 @@ class Bench:
             drops,
             self.counters,
             insecure,
-            reservations,
+            reservation,
             changing or {},
         )
         self.front = CoapFront(parts, self._wake)

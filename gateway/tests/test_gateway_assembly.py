@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -133,6 +134,40 @@ async def test_a_record_that_comes_while_the_gateway_runs_lets_its_device_in(lab
         device.close()
 
 
+async def test_a_record_that_was_half_copied_when_it_was_read_is_taken_once_it_is_whole(lab: Laboratory) -> None:
+    keys = lab.provision(BAY)
+    (record,) = (lab.folder / "records").glob("*.pave")
+    whole = record.read_bytes()
+    record.write_bytes(whole[:100])
+    async with running(lab.config) as (runtime, addresses):
+        assert len(runtime.gateway.core.contexts) == 0
+        record.write_bytes(whole)  # the folder does not change with it
+        await until(lambda: len(runtime.gateway.core.contexts) == 1)
+        device = await OscoreDevice(BAY, keys).open(at(addresses))
+        assert await device.report(1) == "2.04"
+        device.close()
+
+
+async def test_what_is_no_record_in_the_folder_stops_nothing(lab: Laboratory, caplog) -> None:
+    lab.provision(BAY)
+    os.mkfifo(lab.folder / "records" / "a-pipe.pave")
+    (lab.folder / "records" / "dangling.pave").symlink_to(lab.folder / "nowhere")
+    (lab.folder / "records" / "folder.pave").mkdir()
+    async with running(lab.config) as (runtime, _):
+        assert len(runtime.gateway.core.contexts) == 1
+        lab.provision(TAXI)
+        await until(lambda: len(runtime.gateway.core.contexts) == 2)
+    for name in ("a-pipe", "dangling", "folder"):
+        assert f"{name}.pave: refused" in caplog.text
+
+
+async def test_a_place_that_leaves_the_site_file_is_told_of(lab: Laboratory, caplog) -> None:
+    lab.path.write_text(lab.path.read_text().replace('id = "lab-l-01"', 'id = "lab-l-99"'))
+    async with running(lab.config) as (runtime, _):
+        assert runtime.gateway.core.registry.device_at("lab-l-99") == BAY
+    assert f"lab-l-01 is no longer in the site file: device {BAY} is released from it" in caplog.text
+
+
 async def test_a_record_nobody_trusted_signed_is_refused_and_the_others_are_taken(lab: Laboratory, caplog) -> None:
     lab.provision(BAY)
     lab.technician = technician_key(lab.folder / "somebody.key")
@@ -260,6 +295,9 @@ async def test_hello_shadow_and_availability_are_served_to_devices(lab: Laborato
         welcome = await device.request(coap.POST, "h", said, 60)
         assert coap.code_text(welcome.code) == "2.04"
         assert runtime.gateway.silence.state_of(KIOSK) is Hearing.OK
+        daily = shadow.pack(shadow.Document(0, {1: 86_400}))
+        assert coap.code_text((await device.request(coap.PUT, "s", daily, 60)).code) == "2.04"
+        assert runtime.gateway.silence.interval_s(KIOSK) == 86_400
         submit(core.committer, core.shadows.edit(KIOSK, shadow.KIOSK, {"message_fr": "Bonjour"}), lambda outcome: None)
         await until(lambda: core.shadows.version(KIOSK) == 1)
         desired = await device.request(coap.GET, "s")

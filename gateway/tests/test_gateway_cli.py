@@ -2,11 +2,17 @@
 
 import asyncio
 import json
+import re
 import shutil
+import signal
 import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import apsw
 import pytest
 from control_support import Laboratory
 from gateway_support import BAY, KIOSK, TAXI, free_port, reading, start_gateway
@@ -16,6 +22,7 @@ from pave_gateway import doctor
 from pave_gateway.cli_client import Client
 from pave_gateway.findings import Severity
 from pave_gateway.store import files
+from pave_gateway.store.key_file import load_key_file
 from pave_tools.provisioning import Flashed, make_record, new_oscore_keys, read_reader
 from pave_wire import command
 
@@ -198,6 +205,103 @@ async def test_a_backup_of_a_running_gateway_is_restored_and_says_what_follows(k
         assert runtime.gateway.core.reader.era() == era + 1
         assert runtime.gateway.core.reader.last_position() >= 1
     assert "backup" in (await known.refused("restore", str(known.site), "--force"))[1]
+
+
+async def test_a_backup_takes_the_place_of_nothing_that_the_gateway_needs(known: Laboratory) -> None:
+    async with known.gateway():
+        own = ["journal.sqlite", "journal.sqlite-wal", "journal.sqlite.keys", "gateway.json", known.site.name]
+        before = (known.folder / "journal.sqlite.keys").read_bytes()
+        for name in own:
+            told = (await known.refused("backup", str(known.folder / name), "--force"))[1]
+            assert "belongs to the gateway itself" in told, name
+        assert (known.folder / "journal.sqlite.keys").read_bytes() == before
+
+
+# Upkeep
+
+
+async def test_the_journals_damage_is_seen_and_the_key_rotated_by_commands(known: Laboratory) -> None:
+    db = apsw.Connection(str(known.folder / "journal.sqlite"))
+    db.execute("INSERT INTO meta VALUES ('damaged', 'the journal was damaged; 7 readings are lost')")
+    db.close()
+    async with known.gateway():
+        assert "7 readings are lost" in await known.run("status")
+        assert "seen: the journal was damaged; 7 readings are lost" in await known.run("journal", "seen")
+        assert "7 readings are lost" not in await known.run("status")
+        assert "nothing to do" in (await known.refused("journal", "seen"))[1]
+        await known.run("records", "import", str(known.file("one.pave", known.record(BAY))))
+        told = await known.run("keys", "rotate")
+        assert "1 devices sealed anew, 2 keys in the file" in told
+        assert str(known.folder / "journal.sqlite.keys") in told
+        assert "Left under older keys" not in told
+        await known.run("shadow", "set", KIOSK, 'wifi={"ssid": "Bercy", "key": "correct horse"}')
+        assert "Left under older keys: 1 Wi-Fi passphrases" in await known.run("keys", "rotate")
+        assert len(load_key_file(known.folder / "journal.sqlite.keys").sealing) == 3
+        assert [act["act"] for act in await known.answer("devices", "log")].count("new sealing key") == 2
+
+
+# Starts that come to nothing
+
+
+def start_that_ends(lab: Laboratory, program: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", program, "run", "--site", str(lab.site)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+MAIN = "from pave_gateway.cli import main; main()"
+LATE = f"from pave_gateway import runtime; runtime.udp_port = lambda host, port, key='': port; {MAIN}"
+
+
+def test_the_forwarders_port_in_use_is_one_line_with_the_next_step_and_status_2(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+        holder.bind(("127.0.0.1", 0))
+        port = holder.getsockname()[1]
+        lab = Laboratory(tmp_path, f'[semtech_udp]\nlisten = "127.0.0.1:{port}"\ngateways = "any"\n')
+        ended = start_that_ends(lab, MAIN)
+        assert not lab.config.journal.path.exists(), "nothing was started before"
+        late = start_that_ends(lab, LATE)  # somebody takes it between the look and the start
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"semtech_udp.listen 127.0.0.1:{port}: the port is taken by ")
+    assert ended.stderr.endswith(f"or use another with --set semtech_udp.listen=127.0.0.1:{port + 1}\n")
+    assert ended.stderr.count("\n") == 1
+    assert late.returncode == 2
+    assert re.fullmatch(f"not started: .*{port}.*; mend that, or run pave-gateway doctor.*\n", late.stderr)
+
+
+HANGS = """
+import sys, time
+from pave_gateway.cli import main
+from pave_gateway.core import limits
+from pave_gateway.store.journal import Journal
+limits.COMMIT_WAIT_AT_STOP_S = 0.2
+
+def write(self, groups):
+    print("hangs", flush=True)
+    time.sleep(1000)
+
+Journal.write = write
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_start_on_a_disk_that_does_not_answer_ends_when_told_to_and_says_what_it_was_waiting_for(
+    lab: Laboratory, number: signal.Signals
+) -> None:
+    command = [sys.executable, "-c", HANGS, "run", "--site", str(lab.site)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "hangs\n"
+            began_s = time.monotonic()
+            process.send_signal(number)
+            told = process.communicate(timeout=15)[1]
+            lasted_s = time.monotonic() - began_s
+        finally:
+            process.kill()
+    assert process.returncode == 1
+    assert f"it was waiting for the disk with journal {lab.config.journal.path}" in told
+    assert told.count("\n") == 1
+    assert lasted_s < 10
 
 
 # Running or not

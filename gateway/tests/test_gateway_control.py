@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 from control_support import Laboratory
 from faulty_disk import FaultyDisk, full, slow
@@ -23,7 +24,9 @@ from pave_gateway.api.control import create_control
 from pave_gateway.assembly import core as assembly_core
 from pave_gateway.core import limits
 from pave_gateway.ports import PortError
+from pave_gateway.store import registry_tables
 from pave_gateway.store.journal import Journal
+from pave_gateway.store.key_file import load_key_file
 
 NEW = "24a160fffe000103"
 NOBODY = 65_534
@@ -236,6 +239,141 @@ async def test_every_operation_is_described_and_its_errors_too(lab: Laboratory) 
                 assert operation["summary"], (method, path)
                 assert "application/problem+json" in operation["responses"]["default"]["content"], (method, path)
                 assert "422" not in operation["responses"], (method, path)
+
+
+# Upkeep
+
+
+@pytest.fixture
+async def damaged(lab: Laboratory) -> Laboratory:
+    """A site whose journal was salvaged."""
+    async with lab.gateway():
+        pass
+    db = apsw.Connection(str(lab.config.journal.path))
+    db.execute("INSERT INTO meta VALUES ('damaged', 'the journal was damaged; 7 readings are lost')")
+    db.close()
+    return lab
+
+
+async def told_of_damage(client: Any) -> bool:
+    return any("7 readings are lost" in one["what"] for one in (await client.get("/status")).json()["findings"])
+
+
+async def test_damage_is_told_until_an_operator_says_that_it_was_seen_and_that_is_in_the_trail(
+    damaged: Laboratory,
+) -> None:
+    async with damaged.asked() as client:
+        assert await told_of_damage(client)
+    async with damaged.asked() as client:
+        assert await told_of_damage(client), "a restart alone does not end it"
+        answer = (await client.post("/journal/seen")).json()
+        assert answer["damage"] == "the journal was damaged; 7 readings are lost"
+        last = (await client.get("/acts", params={"after": answer["act"] - 1})).json()["acts"]
+        assert [(act["act"], act["detail"]) for act in last] == [("damage seen", answer["damage"])]
+        async with asyncio.timeout(10):
+            while await told_of_damage(client):
+                await asyncio.sleep(0.02)
+        assert problem(await client.post("/journal/seen"), 409)["next_step"] == "there is nothing to do"
+    async with damaged.asked() as client:
+        assert not await told_of_damage(client)
+
+
+async def test_damage_stays_told_where_the_disk_does_not_take_that_it_was_seen(
+    damaged: Laboratory, disk: FaultyDisk
+) -> None:
+    async with damaged.asked() as client:
+        disk.fault = full
+        problem(await client.post("/journal/seen"), 503)
+        assert await told_of_damage(client)
+        disk.fault = None
+
+
+@pytest.fixture
+async def keyed(lab: Laboratory) -> Laboratory:
+    """A site with sealed things: the keys of two devices, a passphrase."""
+    async with lab.gateway():
+        pass
+    files = [{"name": name, "content": lab.record(name).decode()} for name in (BAY, TAXI)]
+    async with lab.asked() as client:
+        results = (await client.post("/records", json={"records": files})).json()["results"]
+        assert [one["result"] for one in results] == ["added", "added"]
+        wifi = {"ssid": "Bercy", "key": "correct horse"}
+        assert (await client.patch(f"/devices/{KIOSK}/shadow", json={"wifi": wifi})).status_code == 200
+    return lab
+
+
+def key_path(lab: Laboratory) -> Path:
+    return lab.config.registry.key_path(lab.config.journal.path)
+
+
+def under_newest(lab: Laboratory) -> list[bool]:
+    """Say of each device with keys whether they are sealed under the newest key of the file."""
+    db = apsw.Connection(str(lab.config.journal.path), flags=apsw.SQLITE_OPEN_READONLY)
+    sealed = registry_tables.load(db).sealed
+    db.close()
+    keyring = load_key_file(key_path(lab)).keyring()
+    return [keyring.is_newest(value) for _, value in sealed]
+
+
+async def test_after_a_rotation_devices_are_under_the_new_key_and_everything_opens_as_before(keyed: Laboratory) -> None:
+    async with keyed.gateway() as runtime, keyed.client() as client:
+        core = runtime.gateway.core
+        before = core.registrar.keys.secrets(BAY)
+        done = (await client.post("/keys/rotate")).json()
+        counts = (done["devices"], done["sealing_keys"], done["older_wifi"], done["older_sessions"])
+        assert counts == (2, 2, 1, 0)
+        assert under_newest(keyed) == [True, True]
+        trail = (await client.get("/acts", params={"after": done["act"] - 1})).json()["acts"]
+        assert [(act["act"], act["detail"]) for act in trail] == [("new sealing key", "2 devices sealed anew")]
+        assert b"correct horse" in core.shadows.payload(KIOSK, secure=True)
+        added = {"name": NEW, "content": keyed.record(NEW).decode()}
+        assert (await client.post("/records", json={"records": [added]})).json()["results"][0]["result"] == "added"
+        assert under_newest(keyed) == [True, True, True], "who comes after it is sealed under the new key"
+        assert (await client.patch(f"/devices/{BAY}/shadow", json={"led": "on"})).status_code == 200
+    async with keyed.gateway() as runtime, keyed.client() as client:
+        core = runtime.gateway.core
+        assert core.registrar.keys.secrets(BAY) == before
+        assert b"correct horse" in core.shadows.payload(KIOSK, secure=True)
+        again = await asyncio.gather(*(client.post("/keys/rotate") for _ in range(2)))
+        assert sorted(answer.json()["sealing_keys"] for answer in again) == [3, 4], "two at once are two rotations"
+        assert under_newest(keyed) == [True, True, True]
+
+
+async def test_a_rotation_that_the_disk_cut_short_is_gone_on_with_after_a_restart(
+    keyed: Laboratory, disk: FaultyDisk
+) -> None:
+    async with keyed.asked() as client:
+        disk.fault = full
+        problem(await client.post("/keys/rotate"), 503)
+        disk.fault = None
+    assert under_newest(keyed) == [False, False]  # the new key is in the file, and nothing is under it yet
+    async with keyed.asked() as client:
+        done = (await client.post("/keys/rotate")).json()
+        assert (done["devices"], done["sealing_keys"]) == (2, 2), "no further key was made"
+        assert under_newest(keyed) == [True, True]
+
+
+async def test_a_rotation_with_another_key_file_than_the_journals_is_refused_and_writes_nothing(
+    keyed: Laboratory, tmp_path: Path
+) -> None:
+    path = key_path(keyed)
+    own = path.read_bytes()
+    (tmp_path / "other").mkdir()
+    other = Laboratory(tmp_path / "other")
+    async with other.gateway():
+        pass
+    async with keyed.asked() as client:
+        before = (await client.get("/acts")).json()
+        path.write_bytes(key_path(other).read_bytes())
+        assert "put that back" in problem(await client.post("/keys/rotate"), 409)["next_step"]
+        assert path.read_bytes() == key_path(other).read_bytes()
+        path.unlink()
+        assert "missing" in problem(await client.post("/keys/rotate"), 409)["detail"]
+        assert not path.exists()
+        path.write_bytes(own)
+        path.chmod(0o600)
+        assert (await client.get("/acts")).json() == before
+        assert (await client.post("/keys/rotate")).json()["devices"] == 2
 
 
 # The socket

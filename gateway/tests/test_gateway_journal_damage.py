@@ -13,8 +13,9 @@ from gateway_support import BAY, row
 from pave_gateway.core import limits
 from pave_gateway.core.bays import BaysMarkRow
 from pave_gateway.core.committer import Committed
+from pave_gateway.core.registry_rows import LifeRow
 from pave_gateway.core.rows import CursorRow, DeadLetterRow, ReplayRow, SenderRow
-from pave_gateway.store import checks, files, meta
+from pave_gateway.store import checks, files, meta, registry_tables
 from pave_gateway.store.journal import Journal, JournalError, JournalReader
 from pave_gateway.store.retention import Policy
 from pave_gateway.store.threaded import ThreadedCommitter
@@ -40,6 +41,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
             journal.write([[item, ReplayRow(item.device, seq, 1), BaysMarkRow(seq)]])
             journal.tend(None)
         journal.write([[SenderRow(device, 64), CursorRow("city", 10)] for device in DEVICES])
+        journal.write([[LifeRow(b"gateway", 1)]])
         journal.write([[DeadLetterRow("city", position, "no")] for position in range(READINGS - 60, READINGS)])
         journal._db.wal_checkpoint()
         journal.close()
@@ -117,7 +119,9 @@ def check_is_said(journal: Journal, path: Path) -> None:
     assert otherwise is None
     assert set(windows.values()) <= {None}
     reserved, otherwise = reader.reservations()
-    assert min([*reserved.values(), otherwise]) >= 2**30 + 64
+    assert set(reserved.values()) <= {2**30 + 64}
+    assert otherwise == 2**30  # far above the 64 of a device whose row is lost
+    assert reader.read(registry_tables.load).gateway_id == b""
     aside = [file for file in path.parent.iterdir() if file.name.startswith("j.sqlite.2") and "-" not in file.name[10:]]
     assert len(aside) == 1
 

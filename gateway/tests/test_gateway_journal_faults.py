@@ -2,17 +2,20 @@
 
 import asyncio
 import contextlib
+import shutil
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import apsw
 import pytest
 from faulty_disk import FaultyDisk, broken, broken_checkpoint, broken_sync, full, read_only, slow
 from gateway_support import row
 
 from pave_gateway.core import limits
 from pave_gateway.core.committer import CommitFailed, Committed
+from pave_gateway.store.errors import JournalError, explain
 from pave_gateway.store.journal import Journal, JournalReader
 from pave_gateway.store.threaded import ThreadedCommitter
 
@@ -215,3 +218,76 @@ async def test_a_file_system_that_is_really_full_stops_ingest_and_freed_space_re
     ballast.unlink()
     assert await site.resumes() < RESUMES_S
     await site.check()
+
+
+# A start, and housekeeping
+
+
+@pytest.mark.parametrize("mode", [full, broken_checkpoint])
+def test_a_journal_is_opened_though_the_disk_takes_no_spare_pages(tmp_path, mode, caplog):
+    before = tmp_path / "before"
+    before.mkdir()
+    journal = Journal(before / "j.sqlite")
+    for seq in range(300):
+        journal.write([[row(seq=seq)]])
+    for name in ("j.sqlite", "j.sqlite-wal"):  # as a kill leaves it
+        shutil.copy(before / name, tmp_path / name)
+    disk = FaultyDisk()
+    disk.fault = mode
+    journal = Journal(tmp_path / "j.sqlite", vfs=disk.name)
+    assert "no spare pages kept" in caplog.text
+    assert len(JournalReader(tmp_path / "j.sqlite").after(0, 999)) == 300
+    if mode is full:
+        with pytest.raises(JournalError, match="the disk is full; free some space"):
+            journal.write([[row(seq=1000)]])
+    disk.fault = None
+    journal.tend(None)
+    assert type(journal.write([[row(seq=1000)]])[0]) is Committed
+    assert journal.health.failing == ""
+
+
+def test_no_room_for_what_sqlite_shares_between_processes_is_a_full_disk():
+    error = apsw.exception_for(apsw.SQLITE_IOERR_SHMSIZE)
+    assert "the disk is full" in explain(Path("j.sqlite"), error)
+    assert "the disk reports an error" in explain(Path("j.sqlite"), apsw.exception_for(apsw.SQLITE_IOERR_READ))
+
+
+def corrupt(name: str, operation: str) -> None:
+    """What is read makes no sense."""
+    if operation == "read":
+        raise apsw.exception_for(apsw.SQLITE_CORRUPT)
+
+
+@pytest.mark.parametrize(("fault", "meaning"), [(broken, "the disk reports an error"), (corrupt, "it is damaged")])
+def test_what_housekeeping_cannot_read_is_told_of_and_mended(tmp_path, fault, meaning):
+    disk = FaultyDisk()
+    path = tmp_path / "j.sqlite"
+    journal = Journal(path, vfs=disk.name)
+    journal.write([[row(seq=1)]])
+    journal._db.execute("PRAGMA cache_size=0")
+    journal._db.execute("PRAGMA shrink_memory")
+    disk.fault = fault
+    assert journal.tend(1_800_000_000_000) is False
+    assert meaning in journal.health.failing
+    disk.fault = None
+    journal.tend(1_800_000_000_000)
+    assert journal.health.failing == ""
+    assert ("the journal was damaged" in journal.health.damaged) is (fault is corrupt)
+    assert len(JournalReader(path).after(0, 9)) == 1
+
+
+async def test_a_defect_of_housekeeping_is_logged_once(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(limits, "TEND_S", 0.01)
+    calls = 0
+
+    def failing(journal: Journal, now_ms: int | None) -> bool:
+        nonlocal calls
+        calls += 1
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(Journal, "tend", failing)
+    site = Site(tmp_path / "j.sqlite")
+    while calls < 5:
+        await asyncio.sleep(0.01)
+    await site.committer.close(5)
+    assert caplog.text.count("unexpected failure of the journal's housekeeping") == 1

@@ -253,7 +253,7 @@ def test_a_device_never_heard_of_has_to_prove_that_it_is_fresh(path):
 def test_in_a_new_era_every_window_is_lost_until_its_device_has_proved_to_be_fresh(path):
     journal = Journal(path)
     journal.write([[counted(1), ReplayRow(BAY, *window_after(1))], [ReplayRow(KIOSK, 5, 1)]])
-    meta.begin_era(journal._db, 0)
+    meta.begin_era(journal._db)
     journal.close()
     journal = Journal(path)
     assert JournalReader(path).replay_windows() == ({BAY: None, KIOSK: None}, None)
@@ -275,17 +275,19 @@ def test_a_reservation_moves_forward_and_one_that_goes_back_is_refused_with_its_
     journal.write([[SenderRow(BAY, 100)]])
     assert type(journal.write([[row(), SenderRow(BAY, 99)]])[0]) is Outdated
     assert (reader.reservations(), reader.last_position()) == (({BAY: 100}, 0), 0)
+    assert (reader.reservation(BAY), reader.reservation(KIOSK)) == (100, 0)
 
 
 def test_a_new_era_jumps_every_reservation_also_of_devices_the_file_does_not_know(path):
     journal, reader = Journal(path), JournalReader(path)
     journal.write([[SenderRow(BAY, 100)]])
-    meta.begin_era(journal._db, 0)
+    meta.begin_era(journal._db)
     assert reader.reservations() == ({BAY: 100 + 2**30}, 2**30)
     assert type(journal.write([[SenderRow(BAY, 500)]])[0]) is Outdated
     journal.write([[SenderRow(BAY, 2**30 + 200)]])
-    meta.begin_era(journal._db, 0)
+    meta.begin_era(journal._db)
     assert reader.reservations() == ({BAY: 2**31 + 200}, 2**31)
+    assert (reader.reservation(BAY), reader.reservation(KIOSK)) == (2**31 + 200, 2**31)
 
 
 # Groups
@@ -334,7 +336,7 @@ def test_values_that_cannot_be_stored_fail_their_own_group_on_the_short_way_too(
 def test_positions_are_not_given_again_in_a_new_era(path):
     journal = Journal(path)
     journal.write([[row(seq=1), row(seq=2)], [CursorRow("city", 40)]])
-    meta.begin_era(journal._db, 0)
+    meta.begin_era(journal._db)
     journal.close()
     journal = Journal(path)
     assert journal.write([[row(seq=3)]])[0].stored[0].position == 40 + 2**32 + 1

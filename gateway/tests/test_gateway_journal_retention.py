@@ -396,8 +396,8 @@ def test_usage_tells_the_rate_and_the_hours_of_backlog_that_are_left(tmp_path):
 def test_what_was_stored_is_counted_across_removals_and_eras(tmp_path):
     log = Log(tmp_path / "j.sqlite")
     log.pass_days(30, *CLASSES)
-    meta.begin_era(log.journal._db, 0)
-    meta.begin_era(log.journal._db, 0)
+    meta.begin_era(log.journal._db)
+    meta.begin_era(log.journal._db)
     log.journal.close()
     log.journal = log.opened()
     log.add(*CLASSES)

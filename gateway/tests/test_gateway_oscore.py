@@ -127,7 +127,7 @@ def test_after_a_salvage_while_it_runs_a_gateway_goes_on_where_a_restart_would_h
     path = tmp_path / "journal.sqlite"
     journal = Journal(path)
     reader = JournalReader(path)
-    follow: Any = {"reservations": reader.reservations} if follows else {}
+    follow: Any = {"reservation": reader.reservation} if follows else {}
     bench = Bench(committer=InlineCommitter(journal), **follow)
     seen: dict[Any, bytes] = {}
     watch_seals(bench, seen)

@@ -48,8 +48,18 @@ def test_a_join_needs_both_nonces_above_the_last() -> None:
     assert not outdated(store, JoinRow(DEVICE, "a", 5, 500))
     assert outdated(store, JoinRow(DEVICE, "a", 5, 501)) and outdated(store, JoinRow(DEVICE, "a", 6, 500))
     assert not outdated(store, JoinRow(DEVICE, "a", 6, 501))
-    assert not outdated(store, JoinRow(DEVICE, "b", 0, 502))  # DevNonce counts anew under another JoinEUI
+    assert not outdated(store, JoinRow(DEVICE, "b", 0, 502))  # DevNonce counts anew under other keys
     assert outdated(store, JoinRow(DEVICE, "b", 1, 502))
+
+
+def test_a_join_under_other_keys_ends_the_sessions_before_it_and_one_under_the_same_does_not() -> None:
+    store = Store()
+    started(store)
+    assert not outdated(store, JoinRow(DEVICE, "", 6, 6), session_row(6), FcntUpRow(DEVICE, 5, 0))
+    assert not outdated(store, JoinRow(DEVICE, "b", 0, 7), session_row(7))
+    stored = lorawan_tables.read_lorawan(store.db)
+    assert stored.sessions == (session_row(7),) and stored.devices[0].session is None
+    assert outdated(store, FcntUpRow(DEVICE, 5, 1)) and outdated(store, SessionStartRow(DEVICE, 6))
 
 
 def test_a_frame_counter_only_rises_and_only_in_the_session_in_use() -> None:
@@ -145,11 +155,11 @@ def test_ten_thousand_devices_are_read_at_start_within_a_second() -> None:
     device = site.joined()
     db = site.store.db
     (stored,) = db.execute("SELECT parameters, sealed_keys FROM lora_session")
-    progress = db.execute("SELECT progress FROM lora_device").get
+    root, progress = db.execute("SELECT join_eui, progress FROM lora_device").fetchone()
     with db:
         for number in range(10_000):
             name = f"{number:016x}"
-            db.execute("INSERT INTO lora_device VALUES (?, '', 1, 1, 1, 7, 64, ?)", (name, progress))
+            db.execute("INSERT INTO lora_device VALUES (?, ?, 1, 1, 1, 7, 64, ?)", (name, root, progress))
             db.execute(
                 "INSERT INTO lora_session VALUES (?, 1, ?, ?, ?, 64, 0)", (name, number + 5, stored[1], stored[0])
             )

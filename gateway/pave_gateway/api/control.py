@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from pave_gateway.api import control_devices, control_records, control_settings
+from pave_gateway.api import control_devices, control_records, control_settings, control_upkeep
 from pave_gateway.api.acts import Acts
 from pave_gateway.api.app import State
 from pave_gateway.api.control_models import FoundThing, Status
@@ -38,6 +38,7 @@ def create_control(gateway: Gateway, state: State) -> FastAPI:
     app.include_router(control_devices.router(core, gateway.silence, acts))
     app.include_router(control_settings.router(core, acts))
     app.include_router(control_records.router(core, acts))
+    app.include_router(control_upkeep.router(core, acts))
     _add_status(app, core, state)
     return app
 

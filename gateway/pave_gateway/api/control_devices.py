@@ -71,7 +71,7 @@ def _add_views(routes: APIRouter, core: Core, shown: "_Shown") -> None:
 
     @routes.get("/acts", summary="The audit trail, oldest first")
     async def trail(after: After = 0, limit: Limit = limits.CONTROL_PAGE) -> Trail:  # pyright: ignore[reportUnusedFunction]
-        rows = registry_tables.acts(core.reader.connection, after, limit)
+        rows = core.reader.read(registry_tables.acts, after, limit)
         lines = [
             Act(
                 number=row.number, at=iso_utc(row.at_ms), actor=row.actor, act=row.act, device=row.device,
@@ -149,7 +149,7 @@ class _Shown:
         """Return the same with what only the journal knows."""
         reader = self._core.reader
         fields = self._fields(device)
-        hello = hello_of(reader.connection, device)
+        hello = reader.read(hello_of, device)
         newest = reader.history(device, 1)
         if newest and fields["heard_ago_s"] is None:
             fields["heard_ago_s"] = max(0, self._core.now().ms - newest[0].row.received_ms) // 1000

@@ -180,6 +180,24 @@ class Reader(Given):
     public_file: Annotated[str, Field(max_length=4096, description="Content of the other gateway's gateway.json")]
 
 
+class DamageSeen(BaseModel):
+    """The journal's damage is no longer told."""
+
+    act: int = Field(description="Its number in the audit trail")
+    damage: str = Field(description="What was found, as it was told until now")
+
+
+class KeysRotated(BaseModel):
+    """There is a new sealing key, and the keys of all devices are under it."""
+
+    act: int = Field(description="Its number in the audit trail")
+    devices: int = Field(description="How many were sealed anew")
+    key_file: str = Field(description="To be copied off the machine again: an older copy does not open the journal")
+    sealing_keys: int = Field(description="How many are in it now, the older ones too")
+    older_wifi: int = Field(description="Wi-Fi passphrases that stay under older keys until they are set again")
+    older_sessions: int = Field(description="LoRaWAN sessions that stay under older keys until the device joins again")
+
+
 class FoundThing(BaseModel):
     """Something that is wrong, or worth knowing."""
 

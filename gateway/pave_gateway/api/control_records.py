@@ -58,7 +58,7 @@ def router(core: Core, acts: Acts) -> APIRouter:
             core.registrar.submit(change, done)
 
         await acts.do(act)
-        sealed = registry_tables.load(core.reader.connection).sealed
+        sealed = core.reader.read(registry_tables.load).sealed
         return StreamingResponse(_lines(core, sealed, public), media_type="application/x-ndjson")
 
     return routes

@@ -89,12 +89,12 @@ def _add_commands(routes: APIRouter, core: Core, acts: Acts) -> None:
             raise problem(409, str(error), device) from error
         except ModelError as error:
             raise problem(422, str(error), said) from error
-        return next(_command(row) for row in commands_of(core.reader.connection, device) if row.id == made[0])
+        return next(_command(row) for row in core.reader.read(commands_of, device) if row.id == made[0])
 
     @routes.get("/devices/{device}/commands", summary="Commands to a device, newest first, and what became of them")
     async def list_commands(device: DeviceInPath) -> Commands:  # pyright: ignore[reportUnusedFunction]
         control_devices.known(core, device)
-        return Commands(commands=[_command(row) for row in commands_of(core.reader.connection, device)])
+        return Commands(commands=[_command(row) for row in core.reader.read(commands_of, device)])
 
 
 def _kind(core: Core, device: str) -> int:

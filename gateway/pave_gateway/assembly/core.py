@@ -3,7 +3,8 @@
     journal -> key file -> clock -> registry (this journal's ID, the site file followed) -> bays brought forward
             -> shadow, commands -> OSCORE contexts -> ingest
 
-Nothing here listens or speaks. When `open_core` returns, all that a start decides is on disk.
+Nothing here listens or speaks. When `open_core` returns, all that a start decides is on disk. Damage to the journal
+that shows on the way is salvaged, and all is built once more on what could be saved.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from pave_gateway.core import limits
 from pave_gateway.core.bays import Bays, SnapshotError
 from pave_gateway.core.clock import SiteClock, Timeline
 from pave_gateway.core.commands import Commands
-from pave_gateway.core.committer import Committer
+from pave_gateway.core.committer import CommitFailed, Committer, Outcome
 from pave_gateway.core.ingest import Ingest
 from pave_gateway.core.instant import ClockLog, Now
 from pave_gateway.core.keys import draw_gateway_id
@@ -36,6 +37,7 @@ from pave_gateway.core.shadow_resources import Resources
 from pave_gateway.store import clock_tables, registry_tables, shadow_tables
 from pave_gateway.store.journal import Journal, JournalError, JournalReader
 from pave_gateway.store.key_file import KeyFile, open_key_file
+from pave_gateway.store.meta import ProbeRow
 from pave_wire import shadow
 
 _log = logging.getLogger(__name__)
@@ -98,7 +100,41 @@ async def open_core(
     committer = committer_factory(journal, config, trusted_ms)
     stack.push_async_callback(committer.close, limits.COMMIT_WAIT_AT_STOP_S)
     reader = stack.enter_context(closing(JournalReader(path, journal.report_damage)))
-    clock_log = ClockLog(clock_tables.clock_changes(reader.connection))
+    try:
+        return await _built(config, places, machine, reader, committer, trusted_ms)
+    except JournalError as error:
+        if not journal.damages:
+            raise
+        _log.error("%s", error)
+    await _salvaged(committer)
+    return await _built(config, places, machine, reader, committer, trusted_ms)
+
+
+async def _salvaged(committer: Committer) -> None:
+    """Wait for the transaction before which a journal that is known to be damaged is salvaged.
+
+    Raises:
+        JournalError: it cannot be, within the time after which a disk that failed is tried again.
+    """
+    for wait_s in (limits.TEND_S, limits.TEND_S, 0.0):
+        result: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        committer.submit([ProbeRow()], result.set_result)
+        outcome = await result
+        if not isinstance(outcome, CommitFailed):
+            return
+        await asyncio.sleep(wait_s)
+    raise JournalError(outcome.reason)
+
+
+async def _built(
+    config: Config,
+    places: list[Place],
+    machine: Machine,
+    reader: JournalReader,
+    committer: Committer,
+    trusted_ms: "_TrustedTime",
+) -> Core:
+    clock_log = ClockLog(reader.read_rows(clock_tables.clock_changes))
     position = _Position(reader.last_position())
     clock = _clock(machine, clock_log, reader, committer, position)
     trusted_ms.clock = clock
@@ -107,9 +143,12 @@ async def open_core(
     bays = _bays(registrar.registry, clock_log, reader)
     position.bays = bays
     shadows = Shadows(
-        shadow_tables.desired(reader.connection), shadow_tables.reported(reader.connection), registrar.keyring
+        reader.read_rows(shadow_tables.desired),
+        reader.read_rows(shadow_tables.reported),
+        registrar.keyring,
     )
-    commands = Commands(shadow_tables.open_commands(reader.connection), clock.now(machine.monotonic_ms()))
+    open_commands = reader.read_rows(shadow_tables.open_commands)
+    commands = Commands(open_commands, clock.now(machine.monotonic_ms()))
     return Core(
         config=config,
         machine=machine,
@@ -177,7 +216,7 @@ def _registry(
     committer: Committer,
     position: Callable[[], int],
 ) -> tuple[Registrar, KeyFile]:
-    stored = registry_tables.load(reader.connection)
+    stored = reader.read(registry_tables.load)
     sealed = [value for _, value in stored.sealed]
     path = config.registry.key_path(config.journal.path)
     key_file = open_key_file(path, config.site.id, sealed, machine.wall_ms(), machine.random_bytes)
@@ -196,6 +235,8 @@ async def _settle(registrar: Registrar, machine: Machine, clock: SiteClock) -> N
     plan = plan_site(registry, registry.places.values())
     for line in plan.stale:
         _log.warning("%s", line)
+    for gone in plan.end:
+        _log.warning("%s is no longer in the site file: device %s is released from it", gone.place, gone.device)
     now = clock.now(machine.monotonic_ms())
     if not registrar.keys.gateway_id:
         gateway_id = draw_gateway_id(machine.random_bytes)
@@ -218,9 +259,9 @@ async def _recorded(act: Callable[[Done], None]) -> None:
 def _bays(registry: Registry, clock_log: ClockLog, reader: JournalReader) -> Bays:
     """Return the bays as the log has them: as they were written down last, and what came since."""
     bays = Bays(registry.places.values(), registry, clock_log)
-    position = clock_tables.bays_position(reader.connection)
+    position = reader.read(clock_tables.bays_position)
     try:
-        bays.restore(clock_tables.bays(reader.connection), position)
+        bays.restore(reader.read_rows(clock_tables.bays), position)
     except SnapshotError as error:
         _log.warning("%s", error)
         position = 0

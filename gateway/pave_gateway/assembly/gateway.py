@@ -69,6 +69,7 @@ async def open_gateway(
         upkeep.heard(readings[0].row.device)
 
     core.ingest.subscribe(stored)
+    core.shadows.subscribe_reports(upkeep.heard)
     return Gateway(core, silence, upkeep, follower, records)
 
 
@@ -110,7 +111,7 @@ async def _serve_coap(gateway: Gateway, host: str, port: int, stack: AsyncExitSt
         monotonic=loop.time,
         random_below=core.machine.source.randrange,
         insecure=core.config.coap.insecure,
-        reservations=core.reader.reservations,
+        reservation=core.reader.reservation,
     )
     server = await coap_site.start(host, port, parts)
     stack.push_async_callback(server.close)

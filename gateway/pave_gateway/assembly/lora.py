@@ -36,7 +36,7 @@ class Lora:
 
     Attributes:
         application: Has counters of payloads.
-        forget: To be told of a device that has left.
+        forget: To be told of a device whose LoRaWAN keys are about to be others, have changed or are gone.
         findings: Returns what is wrong at the moment.
         counters: Returns all counters, by part.
         server: The built-in network server, None behind another's.
@@ -92,7 +92,7 @@ async def _own(
         udp.transmit,
         _tell,
     )
-    server.restore(read_lorawan(core.reader.connection), udp.monotonic_ms())
+    server.restore(core.reader.read(read_lorawan), udp.monotonic_ms())
     stack.callback(server.close)
     address = await udp.open(server, *endpoint(config.listen))
     stack.callback(udp.close)
@@ -131,9 +131,9 @@ def _external(
     stack: AsyncExitStack,
 ) -> Lora:
     """Let an ingress take up where it stood, and run."""
-    stored: StoredLorawan = read_lorawan(core.reader.connection)
+    stored: StoredLorawan = core.reader.read(read_lorawan)
     application.restore(stored.devices)
-    ingress.uplinks.restore(read_external(core.reader.connection))
+    ingress.uplinks.restore(core.reader.read(read_external))
     ingress.links.restore({device.device: device.link for device in stored.devices})
     ingress.start()
     stack.push_async_callback(ingress.close)

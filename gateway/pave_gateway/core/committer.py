@@ -24,7 +24,9 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class CommitFailed:
-    """None of the rows is on disk; `reason` says why and what to do. `final`: it is no use to send them again."""
+    """None of the rows is on disk; `reason` says why and what to do. `final`: no room will be made for them, so
+    whoever sent them is told to give them up.
+    """
 
     reason: str
     final: bool = False

@@ -4,7 +4,7 @@ One path for every link. An ingress turns bytes into readings and calls `offer`;
 
     offer -> unknown device?        -> Refused, nothing stored
           -> too many in flight?    -> Refused, ask again
-          -> committer -> failed    -> Refused, ask again
+          -> committer -> failed    -> Refused, ask again; or, if no room will be made for it, give it up
                        -> conflict  -> Refused, nothing stored: take a new epoch
                        -> outdated  -> Refused, nothing stored: the message was admitted before
                        -> committed -> listeners hear of what was new -> Accepted
@@ -40,6 +40,7 @@ class Refusal(Enum):
     FOREIGN_VALUE = "foreign_value"
     BUSY = "busy"
     NOT_STORED = "not_stored"
+    FULL = "full"
     CONFLICT = "conflict"
     REPLAYED = "replayed"
 
@@ -162,7 +163,8 @@ class Ingest:
             self._finish_refused(Refused(Refusal.REPLAYED, outcome.detail), count, done)
         else:
             self.storage_error = outcome.reason
-            self._finish_refused(Refused(Refusal.NOT_STORED, outcome.reason), count, done)
+            why = Refusal.FULL if outcome.final else Refusal.NOT_STORED
+            self._finish_refused(Refused(why, outcome.reason), count, done)
 
     def _finish_accepted(self, outcome: Committed, count: int, done: Callable[[Verdict], None]) -> None:
         repeated = count - len(outcome.stored)

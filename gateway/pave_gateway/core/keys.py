@@ -11,8 +11,9 @@ Gateway, towards its devices: `gateway_id`, 7 random bytes that a journal draws 
 journal has a sender key of its own for each device. A gateway whose disk died cannot know which sender sequence numbers
 were used, and no clock can tell it for certain; under a key that nobody has used before, its new journal starts at 0
 and no nonce can meet an older one (RFC 8613, 3.3 and 7.5, 2.; only the gateway needs a good random source). Among 100
-journals of one site two equal IDs have a probability of 7e-14. A journal that is restored from a backup goes on under
-its ID, its numbers far ahead (`store.meta`).
+journals of one site two equal IDs have a probability of 7e-14. A journal that is restored from a backup, or salvaged,
+draws another at its next start (`store.meta`): for the time since it is one that has lost its memory, and one backup
+may be restored on two cards, whose clocks need not be set.
 
     new journal                                          device that knows an older gateway_id
     request, unknown window   <-----------------------   any request, under the device's unchanged sender key

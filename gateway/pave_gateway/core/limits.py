@@ -113,6 +113,7 @@ RECORD_BYTES = 16_384  # of one provisioning record; one for two readers has 2,0
 RECORD_READERS = 8  # for whom it may be sealed
 RECORDS_PER_IMPORT = 65_536
 RECORDS_AGAIN_MS = 60_000  # until an import that could not be stored is tried again
+RECORDS_WATCHED = 32  # that could not be read: looked at again when they have changed
 RECORDS_PER_CHANGE = 256  # in one transaction
 
 # CoAP front

@@ -13,6 +13,11 @@ speaks, or is spoken to; a stranger can cause that once per device and no more.
 A window is in memory ahead of the disk while its commit is under way. What came of that the context is told: `stored`
 when it is durable, `retract` when it is not: the request was then neither acted on nor answered, and its device may
 send the same bytes again.
+
+A context that was removed is gone for good, even if its device is let in again a moment later under the same keys:
+requests that were under way still hold it, and what they have in the queue to the disk is not what its successor has.
+So it seals nothing any more. All numbers that it ever used are then below its `reserved` as it was when it was removed,
+and that is where its successor begins, whatever was in the queue.
 """
 
 from collections.abc import Callable, Hashable
@@ -21,6 +26,7 @@ from typing import Protocol
 from pave_gateway.core import limits
 from pave_gateway.core.rows import ReplayRow, SenderRow
 from pave_wire import limits as wire_limits
+from pave_wire.errors import OscoreSequenceError
 from pave_wire.oscore_context import FRESH_WINDOW, Context
 
 
@@ -67,12 +73,13 @@ class DeviceContext(Context):
     Attributes:
         device: EUI-64 as 16 lower-case hexadecimal digits.
         address: Where its newest authentic request came from, None before the first.
+        gone: It was removed: nothing is sealed, stored or answered under it any more.
         window_stored: The journal has a window of this device from which later ones can be derived.
         reserving: A `SenderRow` is on its way to disk by itself.
         observing: How many resources it observes.
     """
 
-    __slots__ = ("address", "device", "observing", "reserving", "window_stored")
+    __slots__ = ("address", "device", "gone", "observing", "reserving", "window_stored")
 
     def __init__(self, keys: DeviceKeys, window: tuple[int, int] | None, reserved: int) -> None:
         super().__init__(
@@ -86,6 +93,7 @@ class DeviceContext(Context):
         )
         self.device = keys.device
         self.address: Hashable = None
+        self.gone = False
         self.window_stored = window is not None
         self.reserving = False
         self.observing = 0
@@ -106,6 +114,12 @@ class DeviceContext(Context):
             return False
         self.sequence = self.reserved = start
         return True
+
+    def take_number(self) -> int:
+        """Return the next sender sequence number, see `Context`; none of a context that is gone."""
+        if self.gone:
+            raise OscoreSequenceError(f"{self.device} was removed or has other keys; it is sent nothing under the old")
+        return super().take_number()
 
     def is_newest(self, number: int) -> bool:
         """Say whether no accepted request has a higher Partial IV than this."""
@@ -148,7 +162,8 @@ class OscoreContexts:
         Args:
             keys: What is shared with it.
             window: (highest, seen) as stored last; `FRESH_WINDOW` with new keys; None if it was lost.
-            reserved: `SenderRow.reserved` as stored last: no number below it is used again. 0 with new keys only.
+            reserved: `SenderRow.reserved` as stored last: no number below it is used again. 0 with new keys only. Of a
+                device that `remove` knew, what that returned is as good.
 
         Raises:
             ValueError: another device has this kid.
@@ -157,20 +172,28 @@ class OscoreContexts:
         held_by = self._device_of(kid)
         if held_by not in (None, keys.device):
             raise ValueError(f"kid {kid.hex()} of {keys.device} is in use by {held_by}; provision it under another")
-        self.remove(keys.device)
+        used = self.remove(keys.device)
         self._kids[keys.device] = kid
-        self._underived[kid] = (keys, window, reserved)
+        self._underived[kid] = (keys, window, max(reserved, used or 0))
 
-    def remove(self, device: str) -> None:
-        """Let a device in no more; one that is not known is none."""
+    def remove(self, device: str) -> int | None:
+        """Let a device in no more; its context is gone for good.
+
+        Returns:
+            A number above all that were ever used with this device, under these keys or earlier ones: where to begin
+            if it is added again. None if the device is not known.
+        """
         kid = self._kids.pop(device, None)
         if kid is None:
-            return
-        self._underived.pop(kid, None)
-        context = self._contexts.pop(kid, None)
-        if context is not None:
-            for listener in self._listeners:
-                listener(context)
+            return None
+        underived = self._underived.pop(kid, None)
+        if underived is not None:
+            return underived[2]
+        context = self._contexts.pop(kid)
+        context.gone = True
+        for listener in self._listeners:
+            listener(context)
+        return context.reserved
 
     def find(self, kid: bytes, kid_context: bytes | None) -> DeviceContext | None:
         """Return the context that a request names, or None."""

@@ -14,7 +14,7 @@ class ActRow:
         at_ms: When, milliseconds since 1970.
         actor: Who, as the API or the command line knows them.
         act: "add", "provision", "assign", "release", "retire", "new journal", "new sealing key", "settings",
-            "command", "export records".
+            "command", "export records", "damage seen".
         device: Of which device; "" for an act on none.
         place: At which place; "" for none.
         detail: In words.

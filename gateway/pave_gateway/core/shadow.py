@@ -59,6 +59,7 @@ class Shadows:
         self._keyring = keyring
         self._shadows: dict[str, _Shadow] = {}
         self._observers: list[Observer] = []
+        self._report_observers: list[Observer] = []
         for row in desired:
             self._keep_desired(row)
         for row in reported:
@@ -67,6 +68,10 @@ class Shadows:
     def subscribe(self, observer: Observer) -> None:
         """Call `observer(device)` whenever the desired settings of a device are others, after they are on disk."""
         self._observers.append(observer)
+
+    def subscribe_reports(self, observer: Observer) -> None:
+        """Call `observer(device)` whenever a device has reported its settings, after that is on disk."""
+        self._report_observers.append(observer)
 
     def edit(self, device: str, kind: int, changes: Mapping[str, Any], if_version: int | None = None) -> Change:
         """Return the change that gives settings of a device other values; None brings a setting back to its default.
@@ -257,6 +262,8 @@ class Shadows:
         known.refused = tuple(cbor.loads(row.refused))
         if before != (known.reported_version, known.reported, known.refused):  # else it does not take what it is told
             known.sends, known.resend_ms = 0, None
+        for observer in self._report_observers:
+            observer(row.device)
 
 
 def _is_met(known: _Shadow, number: int) -> bool:

@@ -80,6 +80,10 @@ class Silence:
         """Return how it stands with a registered device."""
         return self._devices[device].state
 
+    def interval_s(self, device: str) -> int:
+        """Return how often a registered device is to be heard."""
+        return self._devices[device].interval_ms // 1000
+
     def heard_ms(self, device: str) -> int | None:
         """Return when this process last heard a registered device."""
         return self._devices[device].heard_ms

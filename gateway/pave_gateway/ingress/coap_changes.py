@@ -106,6 +106,8 @@ class Changes:
         changing.take(question, rows, partial(self._decided, request, rows))
 
     def _decided(self, request: Incoming, rows: Sequence[Row], reply: Reply | None) -> None:
+        if self._gate.lapsed(request):
+            return
         if reply is None:
             self._gate.store(request, partial(self._outbox.answer, request, unavailable()))
             return

@@ -92,7 +92,7 @@ class Exchanges:
         return len(self._known)
 
     def remember(self, request: Incoming) -> None:
-        """Let retransmissions of a confirmable request be known."""
+        """Let retransmissions of a confirmable message be known; it waits for its answer, unless acknowledged."""
         at = self._at
         oldest = self._ring[at]
         if oldest is not None and self._known.get(oldest.key) is oldest:
@@ -100,7 +100,8 @@ class Exchanges:
         self._ring[at] = request
         self._at = (at + 1) % len(self._ring)
         self._known[request.key] = request
-        self._waiting.append(request)
+        if not request.acknowledged:
+            self._waiting.append(request)
 
     def forget(self, request: Incoming) -> None:
         """Let the same bytes be a new request."""

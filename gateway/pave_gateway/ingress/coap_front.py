@@ -38,7 +38,7 @@ from pave_gateway.ingress.coap_outbox import Outbox
 from pave_gateway.ingress.coap_parse import Unacceptable
 from pave_gateway.ingress.coap_telemetry import USUAL, Telemetry
 from pave_gateway.ingress.coap_tokens import Tokens
-from pave_gateway.ingress.oscore_gate import Gate, Reservations
+from pave_gateway.ingress.oscore_gate import Gate, Reservation
 from pave_wire import coap, model
 from pave_wire.coap import ACK, CON, RST, Message
 from pave_wire.coap_message import Delivery
@@ -63,7 +63,7 @@ class FrontParts:
         drops: Counts and logs what is refused.
         counters: Of the same.
         insecure: Plain CoAP is served too.
-        reservations: As the journal has them, see `oscore_gate`.
+        reservation: What the journal says, see `oscore_gate`.
         changing: What answers a request that may change something, by the one segment of its path.
     """
 
@@ -75,7 +75,7 @@ class FrontParts:
     drops: Drops
     counters: CoapCounters
     insecure: bool = False
-    reservations: Reservations = lambda: ({}, 0)
+    reservation: Reservation = lambda device: 0
     changing: Mapping[bytes, Changing] = field(default_factory=dict[bytes, Changing])
 
 
@@ -94,7 +94,7 @@ class CoapFront:
         self._plain = Exchanges()  # so that strangers displace nothing of devices
         self._responses = Exchanges(limits.COAP_RESPONSES_REMEMBERED)
         self.outbox = Outbox(parts.random_below, wake, parts.counters)
-        self.gate = Gate(parts.committer, self._exchanges, parts.counters, parts.reservations)
+        self.gate = Gate(parts.committer, self._exchanges, parts.counters, parts.reservation)
         self._telemetry = Telemetry(parts.ingest, self.gate, self.outbox, parts.now, parts.counters, parts.drops)
         self._changes = Changes(self.gate, self.outbox)
         self._changing = parts.changing
@@ -128,7 +128,8 @@ class CoapFront:
         """Do what is due: empty ACKs, retransmissions, the end of those."""
         for exchanges in (self._exchanges, self._plain):
             for request in exchanges.unanswered(now_ms):
-                self.outbox.acknowledge(request)
+                if not self.gate.lapsed(request):
+                    self.outbox.acknowledge(request)
         for event in self.outbox.layer.handle_timeout(now_ms):
             if isinstance(event, Delivery):
                 self.tokens.delivered(event)
@@ -259,8 +260,8 @@ class CoapFront:
             raise Unacceptable(coap_counters.TAG)
         if kind == CON:
             response = Incoming(data, address, key, kind, None, None, now_ms)
+            self.outbox.acknowledge(response)  # first, so that it is not kept as one that waits
             self._responses.remember(response)
-            self.outbox.acknowledge(response)
 
 
 def _remember(exchanges: Exchanges, request: Incoming) -> None:

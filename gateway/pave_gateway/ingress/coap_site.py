@@ -25,7 +25,7 @@ from pave_gateway.ingress.coap_front import CoapFront, FrontParts
 from pave_gateway.ingress.coap_resources import Site
 from pave_gateway.ingress.coap_socket import CoapSocket
 from pave_gateway.ingress.coap_tokens import Remote, Tokens
-from pave_gateway.ingress.oscore_gate import Reservations
+from pave_gateway.ingress.oscore_gate import Reservation
 
 _log = logging.getLogger(__name__)
 _Context: Any = aiocoap.Context
@@ -57,7 +57,7 @@ class CoapParts:
         monotonic: Returns seconds that never step.
         random_below: Returns a random integer below its argument.
         insecure: Serve plain CoAP too.
-        reservations: `JournalReader.reservations`: asked again where a journal is salvaged while the gateway runs.
+        reservation: `JournalReader.reservation`: asked where a journal was salvaged while the gateway runs.
     """
 
     contexts: OscoreContexts
@@ -68,7 +68,7 @@ class CoapParts:
     monotonic: Callable[[], float]
     random_below: Callable[[int], int]
     insecure: bool
-    reservations: Reservations = lambda: ({}, 0)
+    reservation: Reservation = lambda device: 0
 
 
 class CoapServer:
@@ -142,7 +142,7 @@ async def start(host: str, port: int, parts: CoapParts) -> CoapServer:
             drops,
             counters,
             parts.insecure,
-            parts.reservations,
+            parts.reservation,
             parts.site.changing,
         ),
         socket.wake,

@@ -5,7 +5,7 @@ Where a reading was in the log before, its device has not heard us, perhaps sinc
 the 2.04 then says ours (see `coap_outbox`). What is refused is answered once its window is on disk by itself.
 
     2.04 stored             4.00 not CBOR, SenML or readings     4.03 another device's, or of none of this site
-    4.09 identity in use    4.13 more than a block               4.15 not application/senml+cbor
+    4.09 identity in use    4.13 more than a block, or no room   4.15 not application/senml+cbor
     5.03 not stored; Max-Age says when to return
 
 Errors carry RFC 9290 problem details. When the disk takes nothing there is no answer under OSCORE, not even 5.03: the
@@ -36,6 +36,7 @@ _ANSWERS = {
     Refusal.FOREIGN_VALUE: (coap.BAD_REQUEST, "Not this place's"),
     Refusal.BUSY: (coap.SERVICE_UNAVAILABLE, "Too busy"),
     Refusal.NOT_STORED: (coap.SERVICE_UNAVAILABLE, "Not stored"),
+    Refusal.FULL: (coap.TOO_LARGE, "No room"),  # a device gives up what is refused with it alone
     Refusal.CONFLICT: (coap.CONFLICT, "Conflict"),  # RFC 8132, 2.3.2
 }
 _SENML_CBOR = coap.uint(model.CONTENT_FORMAT_SENML_CBOR)
@@ -97,6 +98,8 @@ class Telemetry:
             self.take(request, message.payload)
 
     def _decided(self, request: Incoming, rows: Sequence[Row] | None, verdict: Verdict) -> None:
+        if self._gate.lapsed(request):
+            return
         if isinstance(verdict, Accepted):
             if request.context is not None and rows is not None:
                 self._gate.admitted(request.context, rows)

@@ -120,6 +120,9 @@ class Tokens(_TokenInterface):
             if asked.remote.context is context:
                 self._stop(token)
                 asked.failed()
+        for (_, remote), (_, stop) in list(self._manager.incoming_requests.items()):
+            if remote.context is context:
+                stop()
 
     def responded(self, message: Message) -> bool:
         """Take the response to a request of ours; return False if it is not authentic."""
@@ -242,6 +245,8 @@ class Tokens(_TokenInterface):
     def _start(self, remote: Remote, message: Message, failed: Callable[[], None]) -> Callable[[], None]:
         if len(self._asked) >= limits.COAP_ASKED:
             raise error.NetworkError(f"{limits.COAP_ASKED} requests to devices wait for a response; ask later")
+        if remote.context is not None and remote.context.gone:
+            raise error.NetworkError(f"{remote.context.device} was removed or has other keys; ask again when it speaks")
         asked = self._asked[message.token] = _Asked(remote, message, failed)
         self._gate.with_number(remote.context, partial(self._ask, asked))
         return partial(self._stop, message.token)

@@ -11,9 +11,13 @@ never received: not answered, forgotten, and its Partial IV is free again, so th
 
 A journal that was salvaged while the gateway runs knows less than we do, and so asks for more: it refuses a SenderRow
 below the number from which a restart would begin (`store.meta`). Then this context begins there too.
+
+While any of this waits for the disk, the device may be removed or be given other keys. Its context is then gone, and
+the request ends here: not answered, whatever became of its group, and nothing more of it is stored. A window of the old
+keys would otherwise reach the disk behind the change of keys, and be taken for the window of the new ones.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from pave_gateway.core.committer import Committed, Committer, CommitterBusy, Outcome, Outdated, Row
@@ -21,11 +25,12 @@ from pave_gateway.core.oscore_contexts import DeviceContext
 from pave_gateway.core.rows import SenderRow
 from pave_gateway.ingress.coap_counters import CoapCounters
 from pave_gateway.ingress.coap_exchanges import Exchanges, Incoming
+from pave_gateway.store.errors import JournalError
 from pave_wire.limits import OSCORE_RESERVE
 
 Then = Callable[[], object]
-Reservations = Callable[[], tuple[Mapping[str, int], int]]
-"""Returns {device: the sender sequence number a restart would begin from}, and that of a device not in it."""
+Reservation = Callable[[str], int]
+"""Returns the sender sequence number that a restart would begin from with a device; raises JournalError."""
 
 _PLENTY = OSCORE_RESERVE // 2  # sender sequence numbers left: no need to look closer
 
@@ -34,13 +39,13 @@ class Gate:
     """Stores what has to be on disk first."""
 
     def __init__(
-        self, committer: Committer, exchanges: Exchanges, counters: CoapCounters, reservations: Reservations
+        self, committer: Committer, exchanges: Exchanges, counters: CoapCounters, reservation: Reservation
     ) -> None:
         """`exchanges` forget a request that could not be stored."""
         self._committer = committer
         self._exchanges = exchanges
         self._counters = counters
-        self._reservations = reservations
+        self._reservation = reservation
 
     def admission(self, context: DeviceContext) -> Sequence[Row]:
         """Return the rows that admit the request `context` has just accepted."""
@@ -63,11 +68,20 @@ class Gate:
         if context is None:
             then()
             return
+        if self.lapsed(request):
+            return
         rows = self.admission(context)
         try:
             self._committer.submit(rows, partial(self._stored, request, rows, then), urgent=True)
         except CommitterBusy:
             self.give_up(request)
+
+    def lapsed(self, request: Incoming) -> bool:
+        """Say whether the context of `request` is gone; it is then forgotten, and not to be stored or answered."""
+        if request.context is None or not request.context.gone:
+            return False
+        self._exchanges.forget(request)
+        return True
 
     def give_up(self, request: Incoming) -> None:
         """Let `request` be as if it had never come."""
@@ -83,10 +97,12 @@ class Gate:
         self.give_up(request)
 
     def with_number(self, context: DeviceContext | None, then: Then) -> None:
-        """Call `then` when there is a sender sequence number for one message; never if none can be reserved.
+        """Call `then` when there is a sender sequence number for one message; never if none can be had.
 
         While there are some, that is at once, and half of them used, more are reserved on the side.
         """
+        if context is not None and context.gone:
+            return
         if context is None or context.sequence < context.reserved:
             then()
             if context is not None and not context.reserving:
@@ -95,6 +111,8 @@ class Gate:
             self._renew(context, then)
 
     def _stored(self, request: Incoming, rows: Sequence[Row], then: Then, outcome: Outcome) -> None:
+        if self.lapsed(request):
+            return
         if isinstance(outcome, Committed) and request.context is not None:
             self.admitted(request.context, rows)
             then()
@@ -104,8 +122,10 @@ class Gate:
             self.give_up(request)
 
     def _leap(self, context: DeviceContext) -> bool:
-        reserved, first = self._reservations()
-        return context.leap(reserved.get(context.device, first))
+        try:
+            return context.leap(self._reservation(context.device))
+        except JournalError:  # whoever asked is given up, and asks again; the journal tells of its damage itself
+            return False
 
     def _renew(self, context: DeviceContext, then: Then) -> None:
         row = context.sender_row()
@@ -119,6 +139,8 @@ class Gate:
 
     def _reserved(self, context: DeviceContext, row: SenderRow, then: Then, outcome: Outcome) -> None:
         context.reserving = False
+        if context.gone:
+            return
         if isinstance(outcome, Committed):
             context.reserve(row.reserved)
             then()

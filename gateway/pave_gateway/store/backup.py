@@ -3,8 +3,9 @@
 A backup is one file: the journal as of one instant, checked whole by `PRAGMA integrity_check`, which takes its name
 only when it is complete. It says of itself that it is a copy. A gateway that opens a copy begins a new *era*
 (`store.meta`): devices may have been told things that the copy does not know. So replay windows are lost, and each
-device proves once that it is fresh; sender sequence numbers jump by 2**30; LoRaWAN devices join again. A copy put in
-place by other means than `restore` is recognized as well.
+device proves once that it is fresh; the gateway draws another ID towards its devices, and with it new keys, so one
+backup may be restored on several cards; LoRaWAN devices join again. A copy put in place by other means than `restore`
+is recognized as well.
 
     backup:  journal -> TO.partial, checked -> TO
     restore: BACKUP -> JOURNAL.next, checked -> `swap.adopt_next`: JOURNAL set aside under a dated name, then replaced

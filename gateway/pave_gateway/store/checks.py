@@ -1,4 +1,4 @@
-"""Looks for damage in a journal that is in use."""
+"""Looks for damage in a journal: at its opening in the tables of state, in all of it while it is in use."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,24 @@ from typing import Any
 import apsw
 
 from pave_gateway.core import limits
-from pave_gateway.store.errors import journal_error
+from pave_gateway.store.errors import DamagedError, journal_error
+
+_STATE = """
+SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'reading' ORDER BY name
+"""
+
+
+def look_through_state(path: Path, db: Any) -> None:
+    """Look at every page of every table but the log, which a start does not read whole.
+
+    Raises:
+        DamagedError: one is damaged.
+        apsw.Error: one cannot be read.
+    """
+    for (table,) in db.execute(_STATE).fetchall():
+        found: str = db.execute(f"PRAGMA quick_check({table})").fetchall()[0][0]
+        if found != "ok":
+            raise DamagedError(f"journal {path}: it is damaged: table {table}: {found.splitlines()[-1]}")
 
 
 def quick_check(path: Path) -> str:

@@ -14,8 +14,10 @@ class DamagedError(JournalError):
 
 
 _LOCKED = "another program holds it locked; close that program (a database browser?)"
+_FULL = "the disk is full; free some space, the gateway goes on trying"
+_NO_ROOM = (apsw.SQLITE_IOERR_SHMSIZE,)  # of I/O errors: no 32 KiB for `<journal>-shm`
 _MEANINGS: list[tuple[type[apsw.Error], str]] = [
-    (apsw.FullError, "the disk is full; free some space, the gateway goes on trying"),
+    (apsw.FullError, _FULL),
     (apsw.BusyError, _LOCKED),
     (apsw.LockedError, _LOCKED),
     (apsw.ReadOnlyError, "it is read-only; check its owner and the file system"),
@@ -30,8 +32,12 @@ OF_ONE_GROUP = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw
 
 def explain(path: Path, error: apsw.Error) -> str:
     """Return what an SQLite error means for the operator, and the next step."""
-    meaning = next((text for kind, text in _MEANINGS if isinstance(error, kind)), "unexpected; see the SQLite message")
+    meaning = _FULL if getattr(error, "extendedresult", 0) in _NO_ROOM else _meaning(error)
     return f"journal {path}: {meaning} (SQLite: {error})"
+
+
+def _meaning(error: apsw.Error) -> str:
+    return next((text for kind, text in _MEANINGS if isinstance(error, kind)), "unexpected; see the SQLite message")
 
 
 def journal_error(path: Path, error: apsw.Error) -> JournalError:

@@ -13,7 +13,6 @@ dies. It lies beside the file itself, whatever links lead there.
 import fcntl
 import logging
 import os
-import time
 from pathlib import Path
 from typing import IO, Any
 
@@ -101,7 +100,7 @@ def _prepare(db: Any, path: Path) -> None:
         with db:
             kept = spare.load(path)
             meta.put(db, "era", max(meta.number(db, "era"), kept.era if kept else 0))
-            meta.begin_era(db, time.time())
+            meta.begin_era(db)
             meta.remove(db, "copy")
         _log.warning("journal %s: it is a restored copy; every device has to prove that it is fresh", path)
     if db.execute("PRAGMA page_size").get != PAGE_BYTES:

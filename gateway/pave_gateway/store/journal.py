@@ -60,6 +60,7 @@ class Journal:
         self.path = path
         self.health = Health()
         self.is_stale = False  # what is in memory may differ from the file: it will be opened again
+        self.damages = 0  # how often damage was found since it was opened
         self._damage = ""  # what somebody found wrong with the file: it is to be salvaged
         self._policy = policy or Policy()
         self._vfs = vfs
@@ -94,6 +95,9 @@ class Journal:
                 return False
             self._transaction(lambda: self._retention.step(self._log.position, now_ms))
             self._retention.commit()
+        except apsw.Error as error:  # of what is read outside of a transaction
+            _log.debug("%s", self._failed(journal_error(self.path, error), not isinstance(error, PASSING)))
+            return False
         except JournalError as error:
             _log.debug("%s", error)  # `health` has it
             return False
@@ -117,6 +121,7 @@ class Journal:
     def report_damage(self, found: str) -> None:
         """Have the file salvaged at the next transaction. From any thread."""
         self._damage = found
+        self.damages += 1
         self.is_stale = True
 
     def close(self) -> None:
@@ -143,6 +148,7 @@ class Journal:
     def _load(self) -> None:
         self._db: Any = files.open_writer(self.path, self._vfs)
         try:
+            checks.look_through_state(self.path, self._db)
             self._devices = snapshots.load(self._db)
             position = max(self._db.execute(_NEWEST).get or 0, meta.number(self._db, "floor"))
             self._retention = Retention(self._db, self._policy, self.health)
@@ -151,6 +157,9 @@ class Journal:
         except apsw.Error as error:
             self._db.close()
             raise journal_error(self.path, error) from error
+        except DamagedError:
+            self._db.close()
+            raise
         self._log = LogWriter(self._db, self._devices, position)
         self._snapshots = snapshots.Snapshots(self._db, self._devices)
         self._checkpoints = Checkpoints(self._db, self.health)
@@ -177,6 +186,7 @@ class Journal:
         self.health.failing = str(error)
         if isinstance(error, DamagedError):
             self._damage = str(error)
+            self.damages += 1
         return error
 
     def _committed(self, work: Callable[[], _T]) -> _T:

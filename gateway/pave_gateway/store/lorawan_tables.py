@@ -26,7 +26,7 @@ from pave_gateway.core.lorawan.rows import (
 SCHEMA = """
 CREATE TABLE lora_device (
     device TEXT PRIMARY KEY,
-    join_eui TEXT NOT NULL DEFAULT '',
+    join_eui TEXT NOT NULL DEFAULT '',        -- and a check value of the AppKey: nonce and sessions are under these
     dev_nonce INTEGER NOT NULL DEFAULT -1,
     join_nonce INTEGER NOT NULL DEFAULT -1,
     session INTEGER,                          -- the one in use: its JoinNonce
@@ -80,14 +80,17 @@ def read_lorawan(db: Any) -> StoredLorawan:
 
 
 def _join(db: Any, row: JoinRow) -> str | None:
+    before = db.execute("SELECT join_eui FROM lora_device WHERE device = ?1", (row.device,)).get
     db.execute(
         "INSERT INTO lora_device (device, join_eui, dev_nonce, join_nonce) VALUES (?1, ?2, ?3, ?4)"
         " ON CONFLICT (device) DO UPDATE SET join_eui = ?2, dev_nonce = ?3, join_nonce = ?4"
         " WHERE (join_eui <> ?2 OR dev_nonce < ?3) AND join_nonce < ?4",
-        (row.device, row.join_eui, row.dev_nonce, row.join_nonce),
+        (row.device, row.root, row.dev_nonce, row.join_nonce),
     )
     if not db.changes():
         return f"DevNonce {row.dev_nonce} or JoinNonce {row.join_nonce} of {row.device} was used before"
+    if before is not None and before != row.root:
+        _end_sessions(db, SessionsEndRow(row.device))
     return None
 
 

@@ -2,7 +2,8 @@
 
 schema       version of its tables
 era          how often it may have become older than what devices and sinks saw: a restore, a salvage. Replay
-             windows of an earlier era are lost, sender sequence numbers have jumped, LoRaWAN devices join again
+             windows of an earlier era are lost, sender sequence numbers have jumped, LoRaWAN devices join again,
+             and the next start draws another gateway ID
 snapshot     the rows of the device table hold at least the log up to this position
 floor        no position up to this one is given again, though no reading may stand there
 """
@@ -11,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pave_gateway.store import registry_tables
+
 SCHEMA = "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;\n"
-SENDER_JUMP = 1 << 30  # sender sequence numbers skipped by an era, at least; they have 40 bits
-SENDER_PER_S = 1 << 10  # and at least so many for each second since `PAVE_EPOCH_S`: enough for 34 years
-PAVE_EPOCH_S = 1_767_225_600  # 2026-01-01
+SENDER_JUMP = 1 << 30  # sender sequence numbers skipped by an era; they have 40 bits
 POSITION_JUMP = 1 << 32  # positions skipped by an era: some were given and are lost
 
 
@@ -50,19 +51,20 @@ def remove(db: Any, key: str) -> None:
     db.execute("DELETE FROM meta WHERE key = ?1", (key,))
 
 
-def begin_era(db: Any, now_s: float) -> None:
+def begin_era(db: Any) -> None:
     """Say that the world may have seen more than this file holds; what it shall not see twice jumps ahead.
 
-    `now_s` is seconds since 1970, by the best clock there is: one backup may be restored twice, and the second time
-    numbers of the first must not come again. No gateway uses `SENDER_PER_S` numbers a second.
+    One backup may be restored twice, and nothing in it, nor a clock, tells the second gateway what the first has
+    sealed. So the gateway's ID is forgotten: the next start draws one (7 random bytes), and its keys towards devices
+    are new with it (`core.keys`). No (key, nonce) can come again, whatever the numbers. A gateway that runs while its
+    journal is salvaged keeps its ID until it ends; for it the numbers jump, past all it can have used in this era.
     """
     last = max(number(db, "floor"), db.execute("SELECT max(position) FROM reading").get or 0)
     floor = max(last, db.execute("SELECT max(position) FROM sink_cursor").get or 0) + POSITION_JUMP
-    by_clock = max(0, int(now_s) - PAVE_EPOCH_S) * SENDER_PER_S
     put(db, "era", number(db, "era") + 1)
-    put(db, "sender_floor", max(number(db, "sender_floor"), by_clock))
     put(db, "floor", floor)
     put(db, "skipped", number(db, "skipped") + floor - last)
+    registry_tables.end_life(db)
 
 
 def _damage_seen(db: Any, row: DamageSeenRow) -> None:

@@ -29,9 +29,20 @@ class JournalReader:
         self._damaged = damaged
         self._open()
 
+    def read(self, of_family: Callable[..., _T], *arguments: object) -> _T:
+        """Return what a family's reader function finds, called with a read-only apsw connection and `arguments`.
+
+        Damage is told of, so that it is salvaged.
+        """
+        return self._reading(lambda: of_family(self._db, *arguments))
+
+    def read_rows(self, of_family: Callable[[Any], Iterator[_T]]) -> list[_T]:
+        """Return all rows that a family's reader function yields."""
+        return self._reading(lambda: list(of_family(self._db)))
+
     @property
     def connection(self) -> Any:
-        """The read-only apsw connection, for the reader functions of the families. Ask for it anew each time."""
+        """The read-only apsw connection. Ask for it anew each time; damage that shows here is told to nobody."""
         self._follow_file()
         return self._db
 
@@ -79,6 +90,10 @@ class JournalReader:
         """Return {device: the OSCORE sender sequence number to start from}, and that of a device not in it."""
         return self._reading(lambda: state_tables.reservations(self._db))
 
+    def reservation(self, device: str) -> int:
+        """Return the OSCORE sender sequence number to start from with one device."""
+        return self._reading(lambda: state_tables.reservation(self._db, device))
+
     def dead_letters(self, sink: str) -> int:
         """Return how many readings the back-end of `sink` refused for good."""
         return self._reading(lambda: dead_letter_tables.count(self._db, sink))
@@ -103,6 +118,8 @@ class JournalReader:
             raise self._told(journal_error(self._path, error)) from error
         except cbor2.CBORDecodeError as error:
             raise self._told(DamagedError(f"journal {self._path}: it is damaged: a body is {error}")) from error
+        except UnicodeDecodeError as error:
+            raise self._told(DamagedError(f"journal {self._path}: it is damaged: a text is {error}")) from error
 
     def _told(self, error: JournalError) -> JournalError:
         if isinstance(error, DamagedError):

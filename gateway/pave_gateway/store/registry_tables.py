@@ -195,6 +195,11 @@ def _end_assignment(db: Any, row: AssignmentEndRow) -> str | None:
     return None if db.changes() == 1 else f"device {row.device} does not stand at {row.place}"
 
 
+def end_life(db: Any) -> None:
+    """Forget the gateway's ID, so that the next start draws another."""
+    db.execute("DELETE FROM registry_life")
+
+
 def _begin_life(db: Any, row: LifeRow) -> None:
     db.execute("INSERT INTO registry_life VALUES (1, ?, ?)", (row.gateway_id, row.begun_ms))
 

@@ -7,7 +7,7 @@ sink has still to deliver, those behind the snapshots from which a start goes on
     94 % of the cap used               what every sink has is removed, oldest first
     still more, and only backlog left  by policy:
         keep-newest                    at the cap the oldest of the least class is removed: a loss, counted per sink
-        keep-oldest                    new readings are refused for good, and their devices give them up
+        keep-oldest                    new readings are refused for good (4.13), and their devices give them up
         refuse                         new readings are refused for now, and their devices keep them
 
 The least class is refused first: diagnostics at 94 %, health at 96, presence at 98, alarms at 100. Nothing of this is

@@ -13,7 +13,6 @@ as far as anybody can tell; `health` says so until an operator has seen it.
 
 import contextlib
 import logging
-import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -237,8 +236,7 @@ def _put_meta(new: Any, damaged: Path, was: dict[str, int], incomplete: list[str
         meta.put(new, key, was.get(key, 0))
     meta.put(new, "era", max(eras, default=_UNKNOWN_ERA))
     meta.put(new, "floor", last)
-    meta.put(new, "sender_floor", was.get("sender_floor", 0))
-    meta.begin_era(new, time.time())
+    meta.begin_era(new)
     meta.put(new, "skipped", meta.number(new, "floor") - stored)
     meta.put(new, "removed", stored - kept)
     text = f"the journal was damaged; {kept} readings were salvaged, some {lost} are lost"

@@ -49,8 +49,15 @@ def look_for(journal: Path) -> None:
 
 
 def keep(db: Any, journal: Path) -> None:
-    """Keep the pages of a sound journal that is open as `db`; say it if that cannot be. Raises apsw.Error."""
-    pages, moved = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    """Keep the pages of a sound journal that is open as `db`; say it if that cannot be. Raises apsw.Error.
+
+    It cannot be while the disk is full or fails: the journal is readable all the same, and the next start tries again.
+    """
+    try:
+        pages, moved = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    except (apsw.FullError, apsw.IOError) as error:
+        _log.warning("journal %s: no spare pages kept (SQLite: %s); free some space, check the disk", journal, error)
+        return
     if pages != moved:
         return  # a reader holds up the newest pages; the file may have older ones
     size: int = db.execute("PRAGMA page_size").get

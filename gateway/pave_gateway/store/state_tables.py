@@ -23,14 +23,21 @@ def cursor(db: Any, sink: str) -> int:
 
 def reservations(db: Any) -> tuple[dict[str, int], int]:
     """Return {device: the sender sequence number to start from}, and that of a device which is not in it."""
-    era, floor = meta.number(db, "era"), meta.number(db, "sender_floor")
+    era = meta.number(db, "era")
     rows = db.execute("SELECT device, reserved, era FROM sender ORDER BY device")
-    return {device: _start(stored, since, era, floor) for device, stored, since in rows}, _start(0, 0, era, floor)
+    return {device: _start(stored, since, era) for device, stored, since in rows}, _start(0, 0, era)
 
 
-def _start(reserved: int, since: int, era: int, floor: int) -> int:
+def reservation(db: Any, device: str) -> int:
+    """Return the sender sequence number to start from with one device: what `reservations` has of it."""
+    known = db.execute("SELECT reserved, era FROM sender WHERE device = ?1", (device,)).get
+    reserved, since = known or (0, 0)
+    return _start(reserved, since, meta.number(db, "era"))
+
+
+def _start(reserved: int, since: int, era: int) -> int:
     """Return the number to start from in `era`, of those that were reserved in the era `since`."""
-    return reserved if era == since else max(reserved + (era - since) * meta.SENDER_JUMP, floor)
+    return reserved + (era - since) * meta.SENDER_JUMP
 
 
 def _set_cursor(db: Any, row: CursorRow) -> None:
@@ -46,7 +53,7 @@ def _reserve(db: Any, row: SenderRow) -> str | None:
     era = meta.number(db, "era")
     known = db.execute("SELECT reserved, era FROM sender WHERE device = ?1", (row.device,)).get
     reserved, since = known or (0, 0)
-    start = _start(reserved, since, era, meta.number(db, "sender_floor"))
+    start = _start(reserved, since, era)
     if row.reserved < start:
         return f"sender sequence numbers of {row.device} up to {start} may be in use; {row.reserved} is too low"
     db.execute(

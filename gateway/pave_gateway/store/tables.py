@@ -6,7 +6,7 @@ of its own; it imports no other family. It gives
     SCHEMA    CREATE TABLE ... STRICT; statements, part of the journal's schema
     WRITERS   row type -> function (connection, row) that writes it, within the journal's transaction
 
-and functions that read its tables from a connection (`JournalReader.connection`). A writer returns None, or why the row
+and functions that read its tables from a connection (`JournalReader.read`). A writer returns None, or why the row
 is out of date (`core.committer.Outdated`): the whole group is then rolled back. Whatever it raises ends its group in
 `CommitFailed`. A name of a table is used by one family only; `meta`, `device`, `reading` are the journal's own.
 """

@@ -57,6 +57,7 @@ class ThreadedCommitter:
         self._wake = threading.Condition(threading.Lock())
         self._sleeps_until_s = _AWAKE
         self._closing = False
+        self._housekeeping_fault = ""  # the one that was logged
         self._tries_again_s = _AWAKE  # a disk that failed is left alone until then
         self._commit_began_s: float | None = None  # of the commit that runs
         self.transactions = 0
@@ -126,8 +127,9 @@ class ThreadedCommitter:
 
     def _commit(self, batch: list[_Submission]) -> list[Outcome]:
         try:
-            if self._journal.is_stale and self._monotonic() < self._tries_again_s:
-                raise JournalError(self._journal.health.failing)
+            failing = self._journal.health.failing
+            if failing and self._journal.is_stale and self._monotonic() < self._tries_again_s:
+                raise JournalError(failing)
             self.transactions += 1
             self._commit_began_s = self._monotonic()
             return self._journal.write([rows for rows, _ in batch])
@@ -144,8 +146,11 @@ class ThreadedCommitter:
             return
         try:
             self._has_work = self._journal.tend(self._trusted_ms())
-        except Exception:  # a defect of ours must not end the thread
-            _log.exception("unexpected failure of the journal's housekeeping")
+            self._housekeeping_fault = ""
+        except Exception as error:  # a defect of ours must not end the thread, nor fill the log every second
+            if repr(error) != self._housekeeping_fault:
+                _log.exception("unexpected failure of the journal's housekeeping")
+            self._housekeeping_fault = repr(error)
         self._tries_again_s = self._monotonic() + limits.TEND_S
 
 

@@ -31,6 +31,7 @@ _CODES = {
     Refusal.CONFLICT: 0x89,  # 4.09
     Refusal.BUSY: 0xA3,  # 5.03
     Refusal.NOT_STORED: 0xA3,
+    Refusal.FULL: 0x8D,  # 4.13: a device gives up what is refused with it alone
 }
 BAD_REQUEST, FORBIDDEN, UNSUPPORTED_FORMAT = 0x80, 0x83, 0x8F
 _PORTS = {code: port for port, code in REFUSALS}

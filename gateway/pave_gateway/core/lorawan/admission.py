@@ -86,10 +86,14 @@ class Admission:
             del self._open[exchange.session.device]
 
     def forget(self, device: str) -> None:
-        """Send nothing more to `device`."""
-        exchange = self._open.pop(device, None)
-        if exchange is not None:
-            exchange.used = True
+        """End the sessions of `device` and send nothing more under them; what it has not confirmed waits again."""
+        self._open.pop(device, None)
+        for session in self._sessions.end(device):
+            queue = self._queues.of(device)
+            queue.end_of_session()
+            if session.unconfirmed is not None:
+                queue.put_back(session.unconfirmed)
+                session.unconfirmed = None
 
     def repeated(self, session: LoraSession, reception: Reception) -> Exchange | None:
         """Open the windows of a repetition: what was sent after the frame has not been heard."""
@@ -152,6 +156,8 @@ class Admission:
 
     def _on_disk(self, exchange: Exchange, admitted: _Admitted, answer: Answer) -> None:
         session, frame = exchange.session, exchange.frame
+        if session.ended:
+            return
         session.reserving = session.reserving and not admitted.reserves
         if answer.durable:
             self._take_effect(session, frame, admitted)

@@ -23,6 +23,7 @@ class LorawanCounters:
     join_requests: int = 0  # authentic and new
     joins_replayed: int = 0  # DevNonce not above the last
     joins_deferred: int = 0  # no room in the duty cycle's share, or older devices first
+    joins_rekeyed: int = 0  # the device's keys became others, or were taken, while it waited
     joins_exhausted: int = 0  # JoinNonce used up: provision the device anew
     join_accepts: int = 0
     sessions: int = 0  # that began with their first uplink

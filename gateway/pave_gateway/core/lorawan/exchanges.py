@@ -96,7 +96,7 @@ class Answerer:
     def answer(self, exchange: Exchange, now_ms: int) -> None:
         """Send what there is, if the exchange is ready."""
         session, opportunity = exchange.session, exchange.opportunity
-        if exchange.used or not exchange.committed or opportunity is None or not session.in_use:
+        if exchange.used or not exchange.committed or opportunity is None or not session.in_use or session.ended:
             return
         contents: dict[int, _Content | None] = {
             window.number: self._content(exchange, window, now_ms) for window in opportunity.windows
@@ -148,7 +148,7 @@ class Answerer:
         def size(window: Window) -> int | None:
             return len(phy) if len(phy) - _FRAME_BYTES - 1 <= region.max_payload_bytes(window.data_rate) else None
 
-        slot = self._transmitter.choose(opportunity, size, now_ms)
+        slot = None if exchange.session.ended else self._transmitter.choose(opportunity, size, now_ms)
         if slot is not None:
             self._transmitter.send(slot, opportunity, phy, ended)
         else:
@@ -159,7 +159,9 @@ class Answerer:
     def _sent(self, exchange: Exchange, item: Queued | None) -> None:
         if item is None:
             return
-        if item.message.confirmed:
+        if item.message.confirmed and exchange.session.ended:
+            exchange.queue.put_back(item)
+        elif item.message.confirmed:
             exchange.session.unconfirmed = item
         else:
             exchange.queue.sent(item)

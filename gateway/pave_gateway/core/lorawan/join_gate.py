@@ -46,6 +46,10 @@ class JoinGate:
         """Note that a Join-Accept is on its way."""
         self._waiting.pop(device, None)
 
+    def left(self, device: str) -> None:
+        """Keep no room for a device that asked under keys it has no more."""
+        self._waiting.pop(device, None)
+
     def _forget(self, now_ms: int) -> None:
         gone = [
             device

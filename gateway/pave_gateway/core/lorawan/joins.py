@@ -6,6 +6,10 @@
 A request that is not answered costs nothing: its DevNonce is remembered in memory alone. The session in use stays, and
 the offered one takes over with its first uplink.
 
+DevNonce counts under one pair of JoinEUI and AppKey (`roots`): a device that was flashed anew begins at 0. What it
+asked for under keys that it has no more is dropped, wherever it is between request and accept. Its row may reach the
+disk behind the new keys then; it names its own, so that nobody takes it for theirs.
+
 JoinNonce is DevNonce * 256 plus eight random bits, or one more than the last if that is higher. It rises as the device
 wants it, because DevNonce does; and it rises without anything remembered. So a gateway that was replaced, with an old
 backup or none, has its devices join again without anyone touching them: a counter of its own would start below what
@@ -15,7 +19,7 @@ of then, and no device sends under it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pave_gateway.core import limits
 from pave_gateway.core.committer import Committed, Committer, CommitterBusy, Outcome
@@ -23,8 +27,9 @@ from pave_gateway.core.lorawan import parameters
 from pave_gateway.core.lorawan.counters import LorawanCounters
 from pave_gateway.core.lorawan.dedup import Dedup
 from pave_gateway.core.lorawan.join_gate import JoinGate
-from pave_gateway.core.lorawan.ports import Keyring, RandomSource, RootKeyStore
+from pave_gateway.core.lorawan.ports import Keyring, RandomSource, RootKeys, RootKeyStore
 from pave_gateway.core.lorawan.radio import Reception, Uplink
+from pave_gateway.core.lorawan.roots import root_of
 from pave_gateway.core.lorawan.rows import JoinRow, LoraSessionRow, StoredDevice
 from pave_gateway.core.lorawan.sessions import PURPOSE, NoAddressError, Sessions
 from pave_gateway.core.lorawan.settings import LorawanSettings
@@ -40,16 +45,17 @@ _NONCE_STEP = 256  # 24 bits of JoinNonce, 16 of DevNonce
 
 @dataclass(slots=True)
 class _Nonces:
-    join_eui: bytes = b""
+    root: str = ""
     dev_nonce: int = -1
     join_nonce: int = -1
+    offered: bool = False  # a session may be on disk
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
     device: str
-    join_eui: bytes
     app_key: bytes
+    nonces: _Nonces  # the device's, as long as it has these keys
     dev_nonce: int
     reception: Reception
 
@@ -92,7 +98,20 @@ class JoinServer:
 
     def restore(self, device: StoredDevice) -> None:
         """Take up the nonces of a device as they are on disk."""
-        self._nonces[device.device] = _Nonces(bytes.fromhex(device.join_eui), device.dev_nonce, device.join_nonce)
+        self._nonces[device.device] = _Nonces(device.root, device.dev_nonce, device.join_nonce, bool(device.root))
+
+    def forget(self, device: str) -> bool:
+        """Drop what `device` has asked for; its keys are about to change, have changed, or are gone.
+
+        Return whether a session of it may be on disk. One that stays there all the same, as the disk does not take its
+        end, is harmless: under the same keys its counters are right, under others `NetworkServer.restore` leaves it.
+        """
+        self.gate.left(device)
+        nonces = self._nonces.get(device)
+        if nonces is None:
+            return False
+        self._nonces[device] = replace(nonces, offered=False)
+        return nonces.offered
 
     def receive(self, uplink: Uplink, now_ms: int) -> None:
         """Take the first copy of a Join-Request."""
@@ -106,9 +125,7 @@ class JoinServer:
         if keys is None or keys.join_eui != join_eui:
             self._counters.foreign += 1
             return
-        nonces = self._nonces.setdefault(device, _Nonces())
-        if nonces.join_eui != join_eui:  # DevNonce counts anew under another one
-            nonces.join_eui, nonces.dev_nonce = join_eui, -1
+        nonces = self._nonces_under(device, keys)
         try:
             dev_nonce = lorawan_join.decode_join_request(keys.app_key, uplink.phy, nonces.dev_nonce)
         except ReplayError:
@@ -123,14 +140,16 @@ class JoinServer:
             return
         self._counters.join_requests += 1
         nonces.dev_nonce = dev_nonce
-        request = _Request(device, join_eui, keys.app_key, dev_nonce, reception)
+        request = _Request(device, keys.app_key, nonces, dev_nonce, reception)
         self.gate.asked(device, now_ms)
         self._timers.at(now_ms + limits.LORAWAN_JOIN_HOLD_MS, lambda due_ms: self._decide(request, due_ms))
 
     def _decide(self, request: _Request, now_ms: int) -> None:
         request.reception.close(now_ms)
+        if self._is_dropped(request):
+            return
         opportunity = Opportunity(request.reception, _windows(request.reception), is_join=True)
-        nonces = self._nonces[request.device]
+        nonces = request.nonces
         ahead = self.gate.ahead_of(request.device)
         room = self._transmitter.choose(opportunity, lambda window: ACCEPT_BYTES, now_ms, ahead)
         if room is None or nonces.dev_nonce != request.dev_nonce:
@@ -172,14 +191,16 @@ class JoinServer:
         phy = lorawan_join.encode_join_accept(request.app_key, accept)
 
         def done(outcome: Outcome) -> None:
-            if isinstance(outcome, Committed):
-                self._nonces[request.device].join_nonce = join_nonce
+            if not isinstance(outcome, Committed):
+                self._counters.not_stored += 1
+                return
+            self._nonces[request.device].join_nonce = join_nonce  # also where the request is dropped: it is used
+            if not self._is_dropped(request):
                 self._sessions.offer(session)
                 self._send(request, opportunity, phy, self._monotonic_ms())
-            else:
-                self._counters.not_stored += 1
 
-        join = JoinRow(request.device, request.join_eui.hex(), request.dev_nonce, join_nonce)
+        join = JoinRow(request.device, request.nonces.root, request.dev_nonce, join_nonce)
+        request.nonces.offered = True
         try:
             self._committer.submit([join, session], done, urgent=True)
         except CommitterBusy:
@@ -196,10 +217,26 @@ class JoinServer:
                 self._on_air(ended_ms)
                 self.gate.answered(request.device)
                 self._counters.join_accepts += 1
-            else:
+            elif not self._is_dropped(request):
                 self._send(request, opportunity, phy, ended_ms)
 
         self._transmitter.send(slot, opportunity, phy, ended)
+
+    def _nonces_under(self, device: str, keys: RootKeys) -> _Nonces:
+        """Return the nonces of `device`; under other keys than before DevNonce counts anew, and JoinNonce goes on."""
+        root = root_of(keys)
+        nonces = self._nonces.setdefault(device, _Nonces(root))
+        if nonces.root != root:
+            nonces = self._nonces[device] = replace(nonces, root=root, dev_nonce=-1)
+        return nonces
+
+    def _is_dropped(self, request: _Request) -> bool:
+        """Return whether the device's keys are others since, or gone; count it if so."""
+        keys = self._root_keys.lora(request.device)
+        is_current = keys is not None and root_of(keys) == request.nonces.root
+        dropped = not is_current or self._nonces[request.device] is not request.nonces
+        self._counters.joins_rekeyed += dropped
+        return dropped
 
 
 def _windows(reception: Reception) -> tuple[Window, Window]:

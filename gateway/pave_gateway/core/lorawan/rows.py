@@ -5,10 +5,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class JoinRow:
-    """A Join-Request was accepted. Out of date unless both nonces rise; DevNonce counts under one JoinEUI."""
+    """A Join-Request was accepted. Out of date unless both nonces rise; DevNonce counts under one `root`.
+
+    Attributes:
+        device: Whose.
+        root: The keys it joins with (`roots.root_of`). Sessions under others end with this row.
+        dev_nonce: Of the request.
+        join_nonce: Of the accept.
+    """
 
     device: str
-    join_eui: str
+    root: str
     dev_nonce: int
     join_nonce: int
 
@@ -107,17 +114,20 @@ class AirtimeForgottenRow:
 
 @dataclass(frozen=True, slots=True)
 class SessionsEndRow:
-    """The device has left the site: its sessions end. Its nonces stay, for the day it comes back."""
+    """The device's root keys become others, or it has left the site: its sessions end. Its nonces stay with `root`."""
 
     device: str
 
 
 @dataclass(frozen=True, slots=True)
 class StoredDevice:
-    """A device as it is on disk; numbers are -1 and `session` is None where there is nothing yet."""
+    """A device as it is on disk; numbers are -1, `root` is "" and `session` None where there is nothing yet.
+
+    All sessions of the device were made under `root`, and so was the last DevNonce.
+    """
 
     device: str
-    join_eui: str
+    root: str
     dev_nonce: int
     join_nonce: int
     session: int | None

@@ -30,6 +30,7 @@ from pave_gateway.core.lorawan.joins import JoinServer
 from pave_gateway.core.lorawan.links import Links
 from pave_gateway.core.lorawan.ports import Clock, Keyring, RandomSource, RootKeyStore
 from pave_gateway.core.lorawan.radio import Downlink, Reception, TxResult, Uplink
+from pave_gateway.core.lorawan.roots import root_of
 from pave_gateway.core.lorawan.rows import SessionsEndRow, StoredLorawan
 from pave_gateway.core.lorawan.sessions import LoraSession, Sessions
 from pave_gateway.core.lorawan.settings import LorawanSettings
@@ -131,7 +132,11 @@ class NetworkServer:
         )  # fmt: skip
 
     def restore(self, stored: StoredLorawan, now_ms: int) -> None:
-        """Take up what is on disk. Sessions of a backup are left: their counters have gone on since."""
+        """Take up what is on disk.
+
+        Sessions of a backup are left: their counters have gone on since. Sessions under other root keys than the
+        device's end: whoever was to end them was killed first, or its rows did not reach the disk.
+        """
         by_device = {device.device: device for device in stored.devices}
         self._application.restore(stored.devices)
         self.links.restore({device.device: device.link for device in stored.devices})
@@ -139,10 +144,17 @@ class NetworkServer:
         for device in stored.devices:
             self.joins.restore(device)
         era = self._era()
+        outlived: dict[str, None] = {}
         for row in stored.sessions:
-            is_usable = row.era == era and self._root_keys.lora(row.device) is not None
-            if is_usable and row.device in by_device:
-                self.sessions.restore(by_device[row.device], row)
+            device, keys = by_device.get(row.device), self._root_keys.lora(row.device)
+            if device is None or keys is None:
+                continue
+            if device.root != root_of(keys):
+                outlived[row.device] = None
+            elif row.era == era:
+                self.sessions.restore(device, row)
+        if outlived:
+            self._housekeeping.write([SessionsEndRow(device) for device in outlived])
 
     def receive_uplink(self, uplink: Uplink, now_ms: int) -> None:
         """Take a frame that a concentrator heard; its bytes may be anybody's."""
@@ -201,10 +213,15 @@ class NetworkServer:
         return item is not None
 
     def forget(self, device: str) -> None:
-        """End the sessions of a device that has left the site; its nonces stay on disk."""
-        self.sessions.end(device)
+        """End the sessions of a device whose root keys are about to change, have changed, or are gone.
+
+        Called before the new keys go to the disk, it has the end of the sessions there first: what was admitted under
+        the old ones and is written behind it is out of date (`FcntUpRow`). Called again when the new keys are in
+        effect, it ends what the device began in between. JoinNonce goes on; so does DevNonce, under the same keys.
+        """
         self._admission.forget(device)
-        self._housekeeping.write([SessionsEndRow(device)])
+        if self.joins.forget(device):
+            self._housekeeping.write([SessionsEndRow(device)])
 
     def next_timeout(self) -> int | None:
         """Return when `handle_timeout` is due, in monotonic ms; None for not at all."""

@@ -47,6 +47,7 @@ class LoraSession:
         frame: The last one heard since the start.
         answered: What was sent after it.
         unconfirmed: A confirmed downlink that its next frame should confirm.
+        ended: The root keys are others since, or gone: what was on its way counts no more.
     """
 
     device: str
@@ -65,6 +66,7 @@ class LoraSession:
     frame: Frame | None = None
     answered: Message | None = None
     unconfirmed: Queued | None = None
+    ended: bool = False
     _keys: Session | None = None
     _mac: MacState | None = None
 
@@ -151,10 +153,13 @@ class Sessions:
                 self._remove(other)
         session.in_use, session.starting = True, False
 
-    def end(self, device: str) -> None:
-        """Forget every session of `device`."""
-        for session in list(self._by_device.get(device, [])):
+    def end(self, device: str) -> list[LoraSession]:
+        """Forget every session of `device`, and return them."""
+        ended = list(self._by_device.get(device, []))
+        for session in ended:
+            session.ended = True
             self._remove(session)
+        return ended
 
     def free_address(self, addresses: range, source: RandomSource) -> int:
         """Return a DevAddr that no session has.
