@@ -87,9 +87,9 @@ def _type_at(url: str) -> None:
     terminal = Miniterm(cast(Any, port), eol="cr")
     terminal.set_rx_encoding("UTF-8")
     terminal.set_tx_encoding("UTF-8")
-    typer.echo(f"{url}; Ctrl-] leaves")
     terminal.start()
     try:
+        typer.echo(f"{url}; Ctrl-] leaves")  # from now on Ctrl-C is the device's
         terminal.join()
     finally:
         terminal.close()
