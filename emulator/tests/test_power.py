@@ -19,7 +19,6 @@ r.memory(bytes([n + 1]))
 """
 
 
-@pytest.mark.alone
 async def test_deep_sleep_keeps_rtc_memory_and_loses_ram(bench):
     b = await bench(COUNT_IN_RTC + "machine.deepsleep(1100) if n == 0 else None")
     assert await b.line("boot") == "0 None 1 0 0 True"

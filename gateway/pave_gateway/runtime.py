@@ -163,7 +163,9 @@ async def _finish(engine: SinkEngine, task: "asyncio.Task[None]") -> None:
     engine.finish()
     if not engine.failing:
         await asyncio.wait([task], timeout=limits.DRAIN_AT_STOP_S)
-    task.cancel()
+    while not task.done():  # before CPython 3.12 asyncio.wait_for, which aiomqtt is full of, could swallow it
+        task.cancel()
+        await asyncio.wait([task], timeout=limits.CANCEL_AGAIN_S)
     await asyncio.gather(task, return_exceptions=True)
 
 

@@ -26,6 +26,7 @@ MQTT_TIMEOUT_S = 10.0
 MQTT_KEEPALIVE_S = 30
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 30.0
+CANCEL_AGAIN_S = 0.5  # a task that did not end when it was told to is told again
 DRAIN_AT_STOP_S = 3.0
 
 # HTTP
