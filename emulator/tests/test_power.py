@@ -19,7 +19,9 @@ r.memory(bytes([n + 1]))
 """
 
 
+@pytest.mark.alone
 async def test_deep_sleep_keeps_rtc_memory_and_loses_ram(bench):
+    await (await bench("print('up')")).line("up")  # the first VM of a machine is read from its disk
     b = await bench(COUNT_IN_RTC + "machine.deepsleep(1100) if n == 0 else None")
     assert await b.line("boot") == "0 None 1 0 0 True"
     assert await b.line("boot") == "1 None 4 4 1 True"
