@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import queue
 import signal
 import sys
 import threading
@@ -119,6 +120,15 @@ def subscribe(city: City, host: str, port: int, topic: str) -> mqtt.Client:
     return client
 
 
+def _stopped(stop: queue.SimpleQueue[int]) -> bool:
+    """Wait for a signal for as long as a summary holds; say whether there was one."""
+    try:
+        stop.get(timeout=5)
+    except queue.Empty:
+        return False
+    return True
+
+
 def main() -> int:
     """Subscribe until SIGTERM or Ctrl-C."""
     parser = argparse.ArgumentParser(description="Print what a city receives from Pavé.")
@@ -127,17 +137,17 @@ def main() -> int:
     parser.add_argument("--topic", default="pave/#")
     parser.add_argument("--record", type=Path, help="append every message to this file as a JSON line")
     arguments = parser.parse_args()
-    stop = threading.Event()
+    stop: queue.SimpleQueue[int] = queue.SimpleQueue()  # an Event's lock may be held by what the signal interrupts
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda number, _: stop.put(number))
     city = City(arguments.record)
     client = subscribe(city, arguments.host, arguments.port, arguments.topic)
     console = Console()
     if console.is_terminal:
         with Live(console=console, get_renderable=lambda: city.table(console.width), refresh_per_second=4):
-            stop.wait()
+            stop.get()
     else:
-        while not stop.wait(5):
+        while not _stopped(stop):
             print(city.summary(), flush=True)
     client.disconnect()
     client.loop_stop()
