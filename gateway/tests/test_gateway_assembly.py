@@ -378,6 +378,17 @@ async def test_a_machine_that_boots_in_1970_loses_nothing_and_dates_it_once_its_
         device.close()
 
 
+async def test_an_upkeep_that_fails_is_logged_and_looks_again(lab: Laboratory, monkeypatch, caplog) -> None:
+    monkeypatch.setattr("pave_gateway.core.limits.UPKEEP_S", 0.05)
+    clocks = Clocks()
+    async with running(lab.config, machine=clocks.machine()) as (runtime, _):
+        with monkeypatch.context() as patched:
+            patched.setattr(runtime.gateway.silence, "next_timeout", lambda: 1 / 0)
+            await until(lambda: "the upkeep failed" in caplog.text)
+        clocks.wall_ms, clocks.synchronized = 1_795_000_000_000, True
+        await until(lambda: runtime.gateway.core.now().synchronized)
+
+
 async def findings(addresses: Addresses) -> list[str]:
     async with httpx.AsyncClient(trust_env=False) as client:
         answer = (await client.get(f"http://{addresses.http}/healthz")).json()

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from pave_gateway.assembly.core import Core
+from pave_gateway.core.instant import Moment
 from pave_gateway.core.keys import DeviceKeys, LoraKeys
 from pave_gateway.core.places import KIOSK
 from pave_gateway.core.registry_change import Changed
@@ -122,7 +123,8 @@ class Follower:
 def restore_silence(core: Core, silence: Silence) -> None:
     """Let the watch go on where it ended: what was silent then is still, what was not has its whole time again."""
     last = core.reader.after(core.bays.position - 1, 1)
-    end_ms = last[0].row.received_ms if last else 0
+    ended = [Moment(each.row.received_ms, each.position, each.row.synchronized) for each in last]
+    end_ms = core.clock_log.corrected_ms(ended[0]) if ended else 0  # by the clock that tells when a bay was heard
     for device in core.registry.admitted:
         interval_s = _interval_s(core, device)
         bay = core.bays.of_device(device)

@@ -6,6 +6,8 @@ listen           CoAP, and LoRaWAN where the site file has it: last, when all be
 
 import asyncio
 import contextlib
+import logging
+import traceback
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -25,7 +27,10 @@ from pave_gateway.ingress.coap_asking import Asking
 from pave_gateway.ingress.coap_device_resources import add_availability, add_shadow
 from pave_gateway.ingress.coap_resources import Site
 from pave_gateway.ingress.coap_site import CoapParts, CoapServer
+from pave_gateway.log import LimitedLog
 from pave_wire.hello import Hello
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +128,13 @@ async def _serve_coap(gateway: Gateway, host: str, port: int, stack: AsyncExitSt
 
 
 async def _upkeep(gateway: Gateway) -> None:
+    limited = LimitedLog(_log, asyncio.get_running_loop().time)
     while True:
-        gateway.upkeep.look()
-        gateway.records.look()
+        try:
+            gateway.upkeep.look()
+            gateway.records.look()
+        except Exception:  # a defect, or a journal that cannot be read: the clock has to be looked at all the same
+            limited.warning("upkeep", f"the upkeep failed: {traceback.format_exc()}")
         await asyncio.sleep(limits.UPKEEP_S)
 
 

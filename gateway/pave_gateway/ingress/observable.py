@@ -35,7 +35,7 @@ class Observable(resource.Resource):
     """A resource whose `render_get` gives the state, with Max-Age FRESH_S; `changed` says that it is another."""
 
     def __init__(self) -> None:
-        """Until `under_way` is set (see `confirmables`) notifications do not wait for the last one."""
+        """Until `under_way` is set notifications do not wait for the last one."""
         super().__init__()
         self.under_way: UnderWay = lambda message: False
         self._news: dict[Any, asyncio.Event] = {}  # of each observer, by its request, in the order they registered
@@ -86,19 +86,3 @@ class Observable(resource.Resource):
                 await news.wait()
         while self.under_way(told):
             await asyncio.sleep(limits.NOTIFY_SPACING_S)
-
-
-def confirmables(context: Any) -> UnderWay:
-    """Return what tells whether a confirmable message of `context` waits for its turn or its acknowledgement.
-
-    aiocoap has no public word for it; these are its message manager's tables.
-    """
-    (tokens,) = context.request_interfaces
-    messages = tokens.token_interface
-    active, backlogs = messages._active_exchanges, messages._backlogs
-
-    def under_way(message: Any) -> bool:
-        waiting = backlogs.get(message.remote, ())
-        return (message.remote, message.mid) in active or any(queued is message for queued, _monitor in waiting)
-
-    return under_way
