@@ -16,7 +16,7 @@ import uvloop
 
 from benchmarks import _ingest_requests as requests
 from benchmarks._ingest_ready import say_ready
-from pave_gateway import log
+from pave_gateway import garbage, log
 from pave_gateway.config import Config, ListenConfig, MqttConfig
 from pave_gateway.core.committer import Committer
 from pave_gateway.runtime import Runtime, threaded
@@ -41,6 +41,7 @@ async def run(given: argparse.Namespace) -> None:
     runtime = Runtime(_listening(config, given.port, given.mqtt), committer_factory=committer)
     del config  # the places of 10,000 devices, which the command does not keep either
     await runtime.start()
+    garbage.settle()
     say_ready()
     await stopping.wait()
     counters = runtime.links.coap.counters

@@ -15,7 +15,7 @@ from pave_gateway.core.committer import Committed
 from pave_gateway.core.rows import ReplayRow
 from pave_gateway.store.inline import InlineCommitter
 from pave_gateway.store.journal import Journal, JournalReader
-from pave_gateway.store.pacing import HASTY_COMMITS, NOTHING_DUE, Pacing
+from pave_gateway.store.pacing import FULL, GATHER_S, HASTY_COMMITS, NOTHING_DUE, REST_MAX_S, RESTS, Pacing
 from pave_gateway.store.threaded import ThreadedCommitter
 
 INTERVAL_S = 0.2
@@ -105,6 +105,58 @@ def test_a_patient_group_goes_with_the_next_of_a_device_and_holds_it_up_by_nothi
     pacing.arrived(1.31, patient=True)
     pacing.arrived(3.0)  # comes alone, for a cursor is nobody's arrival
     assert pacing.due_s <= 3.0
+
+
+def rested(commit_s: float) -> Pacing:
+    """Return a pacing whose writer has ended a commit of that length at 1.0, with enough that waits already."""
+    pacing = Pacing(INTERVAL_S, ENOUGH)
+    pacing.committing()
+    pacing.committed(1.0 - commit_s, 1.0)
+    for _ in range(ENOUGH):
+        pacing.arrived(1.0)
+    return pacing
+
+
+def gathered(pacing: Pacing, per_s: float, most: int = 100_000) -> tuple[float, int]:
+    """Return when the writer begins, and with how many groups, if at most `most` come at an even pace from 1.0 on."""
+    now_s, waiting = 1.0, ENOUGH
+    while wait_s := pacing.gathers_s(now_s, waiting):
+        now_s += wait_s
+        waiting = min(ENOUGH + round((now_s - 1.0) * per_s), most)
+    return now_s, waiting
+
+
+def test_while_many_keep_coming_the_writer_rests_in_proportion_to_its_last_commit():
+    began_s, waiting = gathered(rested(0.001), 10_000)
+    assert began_s == pytest.approx(1.0 + RESTS * 0.001)
+    assert waiting == ENOUGH + 10 * RESTS
+
+
+def test_a_slow_disk_does_not_make_anyone_wait_longer_than_the_longest_rest():
+    assert gathered(rested(0.5), 10_000)[0] == pytest.approx(1.0 + REST_MAX_S)
+
+
+def test_when_nobody_else_comes_the_writer_begins_after_one_look():
+    assert gathered(rested(0.1), 0) == (pytest.approx(1.0 + GATHER_S), ENOUGH)
+
+
+def test_when_all_who_wait_have_come_the_writer_begins_long_before_its_rest_is_over():
+    began_s, waiting = gathered(rested(0.1), 20_000, most=16)
+    assert waiting == 16
+    assert began_s < 1.0 + 0.25 * REST_MAX_S
+
+
+def test_a_full_group_is_not_kept_waiting():
+    assert gathered(rested(0.1), 1_000_000)[1] < 3 * FULL
+
+
+def test_an_urgent_group_lets_nobody_rest_and_only_once():
+    pacing = rested(0.1)
+    pacing.arrived(1.0, urgent=True)
+    assert pacing.gathers_s(1.0, ENOUGH + 1) == 0.0
+    pacing.committing()
+    pacing.committed(1.0, 1.1)
+    assert pacing.gathers_s(1.1, ENOUGH) > 0.0
 
 
 def test_at_17_readings_a_second_more_than_4_share_a_commit():

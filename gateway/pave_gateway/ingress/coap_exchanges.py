@@ -41,7 +41,7 @@ class Incoming:
         token: The client's.
         key: Address and message ID.
         context: Whose it is, None for plain CoAP.
-        exchange: What binds its responses to it, None for plain CoAP.
+        exchange: What binds its responses to it, None for plain CoAP and once the only one is sealed.
         until_ms: How long it is remembered.
         reply: What a retransmission gets; None while there is none.
         resends: How many more do.

@@ -83,6 +83,7 @@ class Outbox:
         tail = b"" if exchange is None else _SEALED + oscore.seal_once(exchange, _BARE)
         size = len(request.token)
         request.reply = reply = _ACK_HEAD[size] + request.data[2 : 4 + size] + tail
+        request.exchange = None  # the reply is remembered for minutes, and of this nothing is left to use
         self._outgoing.append((reply, request.address))
         self._wake()
 

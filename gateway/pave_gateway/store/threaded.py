@@ -121,6 +121,8 @@ class ThreadedCommitter:
                 return None
             if not self._closing and self._pacing.due_s > self._monotonic():
                 return []
+            while not self._closing and (wait_s := self._pacing.gathers_s(self._monotonic(), len(self._queue))):
+                self._wake.wait(wait_s)
             batch, self._queue = self._queue, []
             self._pacing.committing()
             return batch
@@ -139,6 +141,8 @@ class ThreadedCommitter:
             _log.exception("unexpected failure of a commit")
             return [CommitFailed(f"unexpected: {error!r}")] * len(batch)
         finally:
+            if self._commit_began_s is not None:
+                self._pacing.committed(self._commit_began_s, self._monotonic())
             self._commit_began_s = None
 
     def _tend(self) -> None:
