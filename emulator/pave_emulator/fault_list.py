@@ -32,6 +32,7 @@ HELP = {
     "leaves": "Let leaves lie on the road, or sweep them.",
     "usual_weather": "End every weather that was set.",
     "shift_field": "Change the field at a bay for good (road works).",
+    "turn": "Turn the sensor in a bay, or tilt it: a plough, a thief.",
     "lid": "Open or close a kiosk's lid: tamper.",
     "mains": "Take a kiosk's mains away, or give it back.",
     "pc": "Let a kiosk's PC be dead or alive.",

@@ -17,7 +17,7 @@ def check_places(scenario: Scenario, bays: Sequence[Bay], kiosks: Collection[str
     ids, kinds = {bay.id for bay in bays}, {bay.kind for bay in bays}
     for visit in scenario.visits:
         _known(visit.bay, ids, "bay", visit.where or "visits")
-    for traffic in scenario.traffic:
+    for traffic in (*scenario.traffic, *(beside.traffic for beside in scenario.beside)):
         _known(traffic.kind, kinds, "bay of kind", traffic.where or "traffic")
     for line in scenario.metro:
         for bay in line.bays:

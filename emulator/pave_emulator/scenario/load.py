@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,13 @@ from pave_emulator.scenario.calendar import DEFAULT_START, PROFILES
 from pave_emulator.scenario.load_devices import read_devices
 from pave_emulator.scenario.load_steps import StepReader
 from pave_emulator.scenario.model import (
+    Beside,
     Drift,
+    Laying,
     Metro,
     Passers,
     People,
+    Reflection,
     Scenario,
     ScenarioError,
     Traffic,
@@ -57,6 +59,13 @@ def _sections(reader: Reader) -> dict[str, Read]:
         "people": lambda node: People(
             **reader.mapping(node, dict.fromkeys(("at_kiosk_per_day", "on_bay_per_day"), reader.not_negative))
         ),
+        "beside": reader.listed(lambda node: _beside(reader, node)),
+        "laying": lambda node: Laying(
+            **reader.mapping(node, {"any_yaw": reader.yes_or_no, "tilt_deg": reader.not_negative})
+        ),
+        "reflection": lambda node: Reflection(
+            **reader.mapping(node, dict.fromkeys(("vehicle_db", "look_db"), reader.not_negative))
+        ),
         "recordings": reader.listed(lambda node: _recording(reader, node)),
         "devices": lambda node: read_devices(reader, node),
         "steps": reader.listed(steps.step),
@@ -65,7 +74,22 @@ def _sections(reader: Reader) -> dict[str, Read]:
 
 
 def _traffic(reader: Reader, node: yaml.Node) -> Traffic:
-    fields: dict[str, Callable[[yaml.Node], Any]] = {
+    got = reader.mapping(node, _traffic_fields(reader), required={"kind", "gap_s", "stay_s"})
+    return _checked_traffic(reader, node, got)
+
+
+def _beside(reader: Reader, node: yaml.Node) -> Beside:
+    fields = {**_traffic_fields(reader), "across_m": reader.number}
+    got = reader.mapping(node, fields, required={"kind", "gap_s", "stay_s", "across_m"})
+    across_m = got.pop("across_m")
+    if abs(across_m) < 1.8:
+        reader.fail(node, f"across_m is {across_m:g}: nearer than 1.8 m a vehicle stands on the bay itself")
+    got.setdefault("manoeuvres", (("lane", 1.0),))
+    return Beside(_checked_traffic(reader, node, got), across_m)
+
+
+def _traffic_fields(reader: Reader) -> dict[str, Read]:
+    return {
         "kind": reader.text,
         "gap_s": reader.number,
         "stay_s": reader.number,
@@ -73,8 +97,12 @@ def _traffic(reader: Reader, node: yaml.Node) -> Traffic:
         "profile": reader.choice(PROFILES, "profile"),
         "manoeuvres": reader.shares(MANOEUVRES, "manoeuvre"),
         "vehicles": reader.shares(KINDS, "vehicle"),
+        "from_s": reader.not_negative,
+        "off_m": reader.span,
     }
-    got = reader.mapping(node, fields, required={"kind", "gap_s", "stay_s"})
+
+
+def _checked_traffic(reader: Reader, node: yaml.Node, got: dict[str, Any]) -> Traffic:
     ways = [MANOEUVRES[name] for name, _ in got.get("manoeuvres", (("quick", 1.0),))]
     shortest_s = max(way.in_s for way in ways) + max(way.out_s for way in ways)
     got.setdefault("min_s", shortest_s)

@@ -34,6 +34,8 @@ class Traffic:
         profile: one of `calendar.PROFILES`.
         manoeuvres: name and share of each, of `motion.MANOEUVRES`.
         vehicles: name and share of each, of `vehicle.KINDS`.
+        from_s: no first gap begins before.
+        off_m: how much farther along the street than usual drivers stop, to either side; two bays may be straddled.
         where: file and line, for errors; empty where there is no file.
     """
 
@@ -44,7 +46,22 @@ class Traffic:
     profile: str = "flat"
     manoeuvres: tuple[tuple[str, float], ...] = (("quick", 1.0),)
     vehicles: tuple[tuple[str, float], ...] = (("car", 1.0),)
+    from_s: float = 0.0
+    off_m: Range = (0.0, 0.0)
     where: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Vehicles that stop next to the bays of one kind and never on them: in the lane, or on a place across the kerb.
+
+    Attributes:
+        traffic: when and what.
+        across_m: how far to the right of the bay's middle theirs is; negative is to the left.
+    """
+
+    traffic: Traffic
+    across_m: float
 
 
 @dataclass(frozen=True)
@@ -145,6 +162,22 @@ class Weather:
 
 
 @dataclass(frozen=True)
+class Laying:
+    """How sensors were laid into the road: turned by any angle if `any_yaw`, and tilted by up to `tilt_deg`."""
+
+    any_yaw: bool = False
+    tilt_deg: float = 0.0
+
+
+@dataclass(frozen=True)
+class Reflection:
+    """How much radar echoes of vehicles differ: from one to the next (dB to either side), and from look to look."""
+
+    vehicle_db: float = 0.0
+    look_db: float = 0.0
+
+
+@dataclass(frozen=True)
 class People:
     """Persons a weekday: who come to a kiosk and press its button now and then, who stand on a bay for a while."""
 
@@ -168,6 +201,9 @@ class Scenario:
     drift: Drift = field(default_factory=Drift)
     weather: Weather = field(default_factory=Weather)
     people: People = field(default_factory=People)
+    beside: tuple[Beside, ...] = ()
+    laying: Laying = field(default_factory=Laying)
+    reflection: Reflection = field(default_factory=Reflection)
     recordings: tuple[Recording, ...] = ()
     devices: tuple[DeviceEntry, ...] = ()
     steps: tuple[Step, ...] = ()

@@ -54,6 +54,21 @@ MANOEUVRES = {
         ((0, -14, LANE_M), (4, 0.8, 0.6), (7, 0.8, 0.6), (11, 6, LANE_M), (14, 6, LANE_M), (20, 0, 0)),
         ((0, 0, 0), (3, 1.5, 0.4), (8, 1.5, 0.4), (13, 14, LANE_M)),
     ),
+    # Into a tight place, a hand's breadth at a time and with long looks in between; out of it likewise.
+    "inching": Manoeuvre(
+        (
+            (0, -14, LANE_M), (4, -4.5, 1.6), (9, -4.5, 1.6), (12, -2.6, 0.7), (19, -2.6, 0.7),
+            (22, -1.2, 0.2), (31, -1.2, 0.2), (33, -0.4, 0), (45, -0.4, 0), (46.5, 0, 0),
+        ),
+        (
+            (0, 0, 0), (2, -0.8, 0), (9, -0.8, 0), (11, 0.3, 0.2), (17, 0.3, 0.2),
+            (20, 2, 1.2), (26, 2, 1.2), (31, 14, LANE_M),
+        ),
+    ),
+    # A rank moves up: from the place behind, where it stood unseen, and away ahead.
+    "rank": Manoeuvre(((0, -6.5, 0), (4, 0, 0)), ((0, 0, 0), (3.5, 9, 0))),
+    # Straight along the lane: who stops beside a bay and not on it.
+    "lane": Manoeuvre(((0, -16, 0), (4, 0, 0)), ((0, 0, 0), (4, 16, 0))),
 }  # fmt: skip
 
 

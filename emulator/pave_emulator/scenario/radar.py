@@ -44,9 +44,12 @@ class Cover:
         return water_mm * WATER_DB_PER_MM + dry_db + (LEAVES_DB if self.leaves else 0.0)
 
 
-def echoes(cover: Cover, floor_m: float | None, person: bool, drops: random.Random | None) -> tuple[Echo, ...]:
+def echoes(
+    cover: Cover, floor_m: float | None, person: bool, drops: random.Random | None, floor_gain_db: float = 0.0
+) -> tuple[Echo, ...]:
     """What is seen, nearest first. `floor_m` is how far above the road a vehicle's floor is, None
-    without one; `drops` is where a drop in the air may be, None when it does not rain.
+    without one, and `floor_gain_db` how much better it reflects than others; `drops` is where a drop in the air may
+    be, None when it does not rain.
     """
     found: list[Echo] = []
     if cover.water_mm > 0.01:
@@ -58,7 +61,7 @@ def echoes(cover: Cover, floor_m: float | None, person: bool, drops: random.Rand
     behind_db = 2 * cover.loss_db
     if floor_m is not None:
         at_m = LID_M + floor_m
-        found.append(Echo(at_m, FLOOR_OF_CAR_DB - _spread_db(at_m) - behind_db))
+        found.append(Echo(at_m, FLOOR_OF_CAR_DB + floor_gain_db - _spread_db(at_m) - behind_db))
     elif person:
         found += [Echo(LID_M + at_m, PERSON_DB - _spread_db(LID_M + at_m) - behind_db) for at_m in PERSON_M]
     elif drops is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -34,6 +34,7 @@ class Stay:
     manoeuvre: Manoeuvre
     kind: str
     seed: str
+    off_m: float = 0.0  # how much farther along than usual it stops
 
     @property
     def begin_s(self) -> float:
@@ -48,7 +49,8 @@ class Stay:
     @cached_property
     def vehicle(self) -> Vehicle:
         """Who it is."""
-        return vehicle.draw(random.Random(f"{self.seed}:{self.n}"), self.kind)
+        drawn = vehicle.draw(random.Random(f"{self.seed}:{self.n}"), self.kind)
+        return replace(drawn, stop_m=(drawn.stop_m[0] + self.off_m, drawn.stop_m[1])) if self.off_m else drawn
 
     def position_m(self, now_s: float) -> tuple[float, float]:
         """Where its middle is, along and across from the sensor of its bay."""
@@ -129,6 +131,11 @@ def stays(scenario: Scenario, calendar: Calendar, bay: str, kind: str) -> Iterat
         yield from _random_stays(traffic, calendar, random.Random(f"{scenario.seed}:{bay}"), seed)
 
 
+def stays_beside(traffic: Traffic, calendar: Calendar, seed: str) -> Iterator[Stay]:
+    """The stays of those who stop next to a bay; `seed` names which bay and which of its `beside`."""
+    return _random_stays(traffic, calendar, random.Random(seed), f"{seed}:vehicle")
+
+
 def traffic_of(scenario: Scenario, bay: str, kind: str) -> Traffic | None:
     """The random traffic of a bay; None where vehicles are scripted, or none come."""
     if any(visit.bay == bay for visit in scenario.visits) or bay in stepped_bays(scenario):
@@ -150,13 +157,15 @@ def stay_of(visit: Visit, n: int, seed: int) -> Stay:
 
 def _random_stays(traffic: Traffic, calendar: Calendar, rng: random.Random, seed: str) -> Iterator[Stay]:
     profile = PROFILES[traffic.profile]
-    now_s, n = 0.0, 0
+    aside = random.Random(f"{seed}:off")
+    now_s, n = traffic.from_s, 0
     while True:
         kind, name = _pick(rng, traffic.vehicles), _pick(rng, traffic.manoeuvres)
         gap_s = calendar.after_busy(profile, now_s, rng.expovariate(1 / traffic.gap_s)) - now_s
         arrive_s = now_s + max(traffic.min_s, gap_s)
         leave_s = arrive_s + max(traffic.min_s, rng.expovariate(1 / traffic.stay_s))
-        yield Stay(n, arrive_s, leave_s, MANOEUVRES[name], kind, seed)
+        off_m = aside.choice((-1, 1)) * aside.uniform(*traffic.off_m)
+        yield Stay(n, arrive_s, leave_s, MANOEUVRES[name], kind, seed, off_m)
         now_s, n = leave_s, n + 1
 
 

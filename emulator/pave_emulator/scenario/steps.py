@@ -30,6 +30,7 @@ WORLD_ACTIONS: Mapping[str, Arguments] = {
     "leaves": {"on": bool},
     "usual_weather": {},
     "shift_field": {"bay": str, "x_ut": float, "y_ut": float, "z_ut": float},
+    "turn": {"bay": str, "yaw_deg": (float, 0.0), "tilt_deg": (float, 0.0)},
     "lid": {"place": str, "open": bool},
     "mains": {"place": str, "on": bool},
     "pc": {"place": str, "alive": bool},

@@ -24,13 +24,15 @@ from pave_emulator.scenario.check import check_places
 from pave_emulator.scenario.climate import Climate
 from pave_emulator.scenario.events import world_record
 from pave_emulator.scenario.field import Neighbour, PlaceField
+from pave_emulator.scenario.laying import Laid
 from pave_emulator.scenario.model import Scenario, ScenarioError
-from pave_emulator.scenario.noise import Noise
+from pave_emulator.scenario.noise import Noise, key_of, uniform
 from pave_emulator.scenario.passers import Lanes, PasserStream
 from pave_emulator.scenario.persons import Happening, Kiosk, Persons
 from pave_emulator.scenario.radar import Cover, echoes
 from pave_emulator.scenario.site import NEIGHBOUR_M, Bay, Row, rows
 from pave_emulator.scenario.slow import SlowField, Trains
+from pave_emulator.scenario.stays import Stay, Track, stays_beside
 from pave_emulator.scenario.street import Change, Street
 from pave_emulator.trace import Record
 
@@ -54,6 +56,8 @@ class World:
         self._recordings = {recording.bay: recording for recording in scenario.recordings}
         self._fields: dict[str, PlaceField] = {}
         self._noises = {bay.id: Noise(scenario.seed, f"{bay.id}:noise", scenario.noise_ut) for bay in bays}
+        self._laid = {bay.id: Laid(scenario.laying, scenario.seed, bay.id) for bay in bays}
+        self._kinds = {bay.id: bay.kind for bay in bays}
         self._rows = rows(bays)
         for row in self._rows:
             self._fields |= self._row_fields(row)
@@ -86,8 +90,8 @@ class World:
         )
 
     def field_ut(self, place: str, now_s: float) -> Vector:
-        """Field at a bay's sensor without noise, uT: x north, y east, z down."""
-        return self._fields[place].at(now_s)
+        """Field at a bay's sensor without noise, uT, in its axes: x north, y east, z down where it lies straight."""
+        return self._laid[place].seen(self._fields[place].at(now_s), now_s)
 
     def field_stays_until_s(self, place: str, now_s: float, low_ut: Vector, high_ut: Vector) -> float:
         """See `Environment.field_stays_until_s`."""
@@ -96,7 +100,11 @@ class World:
             return recording.quiet_until_s(now_s)
         (x, y, z), (a, b, c), noise_ut = low_ut, high_ut, self._noises[place].bound_ut
         low_ut, high_ut = (x + noise_ut, y + noise_ut, z + noise_ut), (a - noise_ut, b - noise_ut, c - noise_ut)
-        return self._fields[place].stays_until_s(now_s, low_ut, high_ut)
+        field, laid = self._fields[place], self._laid[place]
+        if laid.straight:
+            return field.stays_until_s(now_s, low_ut, high_ut)
+        room = laid.room(field.at(now_s), now_s, low_ut, high_ut)
+        return now_s if room is None else min(laid.next_s(now_s), field.stays_until_s(now_s, *room))
 
     def sensor(self, place: str) -> Callable[[float], Vector]:
         """The field at a bay as one sensor measures it, with noise that belongs to the sample's instant."""
@@ -105,10 +113,10 @@ class World:
         if place in self._recordings:
             return self._recordings[place].field_ut
         noise = self._noises[place].at
-        field = self._fields[place].at
+        field, laid = self._fields[place].at, self._laid[place]
 
         def measure(now_s: float) -> Vector:
-            x, y, z = field(now_s)
+            x, y, z = field(now_s) if laid.straight else laid.seen(field(now_s), now_s)
             a, b, c = noise(now_s)
             return (x + a, y + b, z + c)
 
@@ -117,14 +125,20 @@ class World:
     def echoes(self, place: str, now_s: float) -> tuple[Echo, ...]:
         """What a radar in the road of a bay sees above itself."""
         stay, _, _ = self._street.tracks[place].at(now_s)
-        floor_m = None
+        floor_m, gain_db = None, 0.0
         if stay is not None and self._over_m(place, now_s) < stay.vehicle.reach_m + 0.5:
-            floor_m = stay.vehicle.clearance_m
+            floor_m, gain_db = stay.vehicle.clearance_m, self._reflection_db(place, stay, now_s)
         snow_cm, cold = self.climate.snow_cm(now_s), self.climate.air_c(now_s) < 0
         rain_mmph = self.climate.rain_mmph(now_s)
         cover = Cover(self.climate.water_mm(now_s), snow_cm, not cold, self.climate.leaves(now_s))
         drops = random.Random(f"{self.scenario.seed}:{place}:drops:{round(now_s * 1e6)}") if rain_mmph else None
-        return echoes(cover, floor_m, self._persons[place].present(now_s), drops)
+        return echoes(cover, floor_m, self._persons[place].present(now_s), drops, gain_db)
+
+    def _reflection_db(self, place: str, stay: Stay, now_s: float) -> float:
+        """How much better a vehicle reflects than others, at this look."""
+        spread, key = self.scenario.reflection, key_of(self.scenario.seed, f"{place}:reflection")
+        look = 2 * uniform(key, round(now_s * 1e6)) - 1
+        return spread.vehicle_db * (2 * uniform(key, -1 - stay.n) - 1) + spread.look_db * look
 
     def attenuation_db(self, place: str, now_s: float) -> float:
         """What a vehicle over a bay takes from the signal of the antenna below: 10 to 20 dB where it stands."""
@@ -181,6 +195,10 @@ class World:
     def _do_shift_field(self, now_s: float, bay: str, x_ut: float, y_ut: float, z_ut: float) -> None:
         x, y, z = self._fields[bay].shift_ut.at(now_s)
         self._fields[bay].shift_ut.set(now_s, (x + x_ut, y + y_ut, z + z_ut))
+        self._disturb(bay, now_s)
+
+    def _do_turn(self, now_s: float, bay: str, yaw_deg: float, tilt_deg: float) -> None:
+        self._laid[bay].turn(now_s, yaw_deg, tilt_deg)
         self._disturb(bay, now_s)
 
     def _do_temperature(self, now_s: float, c: float) -> None:
@@ -267,6 +285,10 @@ class World:
             along_m, across_m = row.along_m[other] - row.along_m[bay], row.across_m[other] - row.across_m[bay]
             if math.hypot(along_m, across_m) < NEIGHBOUR_M:
                 found.append(Neighbour(self._street.tracks[other], along_m, across_m))
+        for n, beside in enumerate(self.scenario.beside):
+            if beside.traffic.kind == self._kinds[bay]:
+                source = stays_beside(beside.traffic, self.calendar, f"{self.scenario.seed}:{bay}:beside:{n}")
+                found.append(Neighbour(Track(source, self._street.begins), 0.0, beside.across_m))
         return found
 
 
