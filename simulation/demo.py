@@ -182,7 +182,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--for", dest="for_s", type=_seconds, help="seconds of traffic, then the count")
     parser.add_argument("--site", type=Path, default=EXAMPLE / "site.toml")
-    parser.add_argument("--scenario", type=Path, default=EXAMPLE / "scenarios" / "street.yaml")
+    parser.add_argument("--scenario", type=Path, default=EXAMPLE / "scenarios" / "rush.yaml")
     parser.add_argument("--work-dir", type=Path, default=ROOT / "var" / "demo")
     parser.add_argument("--coap-port", type=_port, default=5683)
     parser.add_argument("--http-port", type=_port, default=8080)

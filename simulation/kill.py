@@ -73,7 +73,7 @@ def main() -> int:
     parser.add_argument("--eager", action="store_true", help="the negative control: acknowledge before the commit")
     parser.add_argument("--work-dir", type=Path, default=ROOT / "var" / "kill")
     arguments = parser.parse_args()
-    plan = Plan(EXAMPLE / "site.toml", EXAMPLE / "scenarios" / "street.yaml", arguments.work_dir)
+    plan = Plan(EXAMPLE / "site.toml", EXAMPLE / "scenarios" / "rush.yaml", arguments.work_dir)
     drain_s = DRAIN_TIMEOUT_S
     if arguments.eager:
         plan, drain_s = replace(plan, gateway=EAGER_GATEWAY), EAGER_DRAIN_S

@@ -211,7 +211,7 @@ def main() -> int:
     parser.add_argument("--site", type=Path, default=EXAMPLE / "site.toml")
     parser.add_argument("--work-dir", type=Path, default=ROOT / "var" / "replacement")
     arguments = parser.parse_args()
-    plan = Plan(arguments.site, EXAMPLE / "scenarios" / "street.yaml", arguments.work_dir)
+    plan = Plan(arguments.site, EXAMPLE / "scenarios" / "rush.yaml", arguments.work_dir)
     outcomes: list[Outcome] = []
     try:
         for back in (BACKUP, RECORDS):

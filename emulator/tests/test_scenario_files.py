@@ -46,7 +46,7 @@ def test_every_scenario_plays_a_day_and_its_steps_are_done(path):
     hooks = Hooks()
     play = Play(World(scenario, BAYS, KIOSKS), hooks)
     checker = Checker(scenario.properties)
-    events = play.advance(HOUR_S if path.stem == "street" else DAY_S)
+    events = play.advance(HOUR_S if path.stem in ("street", "rush") else DAY_S)
     assert [event.record.t_us for event in events] == sorted(event.record.t_us for event in events)
     for event in events:
         checker.feed(event.record)

@@ -18,7 +18,7 @@ FOR_S = 14
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
-    return Plan(EXAMPLE / "site.toml", EXAMPLE / "scenarios" / "street.yaml", tmp_path / "run")
+    return Plan(EXAMPLE / "site.toml", EXAMPLE / "scenarios" / "rush.yaml", tmp_path / "run")
 
 
 async def test_no_acknowledged_reading_is_lost_when_the_gateway_is_killed_at_random_moments(plan: Plan) -> None:

@@ -35,7 +35,7 @@ def few_bays(folder: Path) -> Path:
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     """What came of each drill; they run side by side, as most of the time each waits."""
     folder = tmp_path_factory.mktemp("drills")
-    plan = Plan(few_bays(folder), EXAMPLE / "scenarios" / "street.yaml", folder, heartbeat_s=HEARTBEAT_S)
+    plan = Plan(few_bays(folder), EXAMPLE / "scenarios" / "rush.yaml", folder, heartbeat_s=HEARTBEAT_S)
 
     async def run() -> list[Outcome]:
         places = {back: replace(plan, work_dir=folder / back) for back in TIMEOUTS_S}

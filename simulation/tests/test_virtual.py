@@ -22,7 +22,7 @@ from simulation.tap import Tap
 from simulation.virtual import JOURNAL_FILE, ROOT, SITE, TRACE_FILE
 
 FOR_S, SEED = 200, 7
-COMMAND = [sys.executable, "-m", "simulation.virtual", "examples/bercy/scenarios/street.yaml", "--for", str(FOR_S)]
+COMMAND = [sys.executable, "-m", "simulation.virtual", "examples/bercy/scenarios/rush.yaml", "--for", str(FOR_S)]
 FEW = ["--sensors", "2", "--kiosks", "1"]
 PLACES = {place.device: place.id for place in config.load(SITE).places()}
 

@@ -13,7 +13,7 @@ from pave_tools.image import mac_of
 from pave_tools.tree import REPOSITORY
 
 SITE_FILE = REPOSITORY / "examples" / "bercy" / "site.toml"
-SCENARIO_FILE = REPOSITORY / "examples" / "bercy" / "scenarios" / "street.yaml"
+SCENARIOS = REPOSITORY / "examples" / "bercy" / "scenarios"
 # South-west and north-east corners around the quarter: the Seine, rue Villiot, rue de Charenton, boulevard Poniatowski.
 SOUTH, WEST, NORTH, EAST = 48.8280, 2.3720, 48.8430, 2.3960
 LETTERS = {"delivery": "l", "taxi": "t", "disabled": "d"}
@@ -68,12 +68,21 @@ def test_the_spots_of_a_taxi_rank_adjoin_each_other(site: dict[str, Any]) -> Non
             assert 5 < metres(before, after) < 7, after["id"]
 
 
-def test_the_scenario_speaks_of_bays_that_exist_and_makes_four_to_six_changes_a_second(site: dict[str, Any]) -> None:
-    scenario = yaml.safe_load(SCENARIO_FILE.read_text(encoding="utf-8"))
+@pytest.mark.parametrize(("name", "least_hz", "most_hz"), [("rush", 4, 6), ("street", 1.5, 2.5)])
+def test_a_scenario_speaks_of_bays_that_exist_and_makes_so_many_changes_a_second(
+    site: dict[str, Any], name: str, least_hz: float, most_hz: float
+) -> None:
+    scenario = yaml.safe_load((SCENARIOS / f"{name}.yaml").read_text(encoding="utf-8"))
     assert {visit["bay"] for visit in scenario["visits"]} <= {bay["id"] for bay in site["bay"]}
     bays = Counter(bay["kind"] for bay in site["bay"])
     changes_hz = sum(2 * bays[item["kind"]] / cycle_s(item) for item in scenario["traffic"])
-    assert 4 < changes_hz < 6
+    assert least_hz < changes_hz < most_hz
+
+
+def test_on_the_calm_street_a_sensor_has_time_to_be_sure() -> None:
+    scenario = yaml.safe_load((SCENARIOS / "street.yaml").read_text(encoding="utf-8"))
+    assert all(item["min_s"] >= 10 and item["from_s"] + item["min_s"] >= 15 for item in scenario["traffic"])
+    assert all(visit["arrive_s"] >= 15 and visit["leave_s"] - visit["arrive_s"] >= 10 for visit in scenario["visits"])
 
 
 def cycle_s(traffic: dict[str, Any]) -> float:
