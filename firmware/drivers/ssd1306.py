@@ -1,45 +1,48 @@
-"""Solomon Systech SSD1306 monochrome OLED controller on I2C (datasheet rev 1.1), drawn through `framebuf`.
+"""Solomon Systech SSD1306 monochrome OLED controller on I2C (datasheet rev 1.5), drawn through `framebuf`.
+
+    from machine import I2C, Pin
+
+    panel = SSD1306(I2C(0, sda=Pin(8), scl=Pin(9), freq=400_000))
+    panel.start()
+    panel.text("hello", 0, 0)
+    panel.show()
 
 `SSD1306` is a FrameBuffer in MONO_VLSB, which is the controller's own page layout (8.7): draw with text, rect, line
-..., then `show` sends the whole frame in horizontal addressing mode.
+..., then `show` sends the whole frame, `show_area` only the pages and columns that an area touches. Panels of 128 x 64
+and 128 x 32 that make their voltage with the controller's charge pump, as nearly all modules do.
 """
 
 import framebuf
 
-_COMMAND = 0x80  # control byte: one command byte follows (8.1.5.2)
-_DATA = 0x40  # control byte: display data follows to the end of the transaction
+# Control byte (8.1.5.2): what follows it, to the end of the transaction, is commands or display data.
+_COMMANDS = 0x00
+_DATA = 0x40
 
-_SET_ADDRESSING_MODE = 0x20
 _SET_COLUMNS = 0x21
 _SET_PAGES = 0x22
-_SET_START_LINE = 0x40
 _SET_CONTRAST = 0x81
 _CHARGE_PUMP = 0x8D  # application note at the end of the datasheet
-_SEGMENT_REMAP = 0xA1
-_RESUME_FROM_RAM = 0xA4
 _NORMAL = 0xA6
-_SET_MULTIPLEX = 0xA8
+_INVERSE = 0xA7
 _DISPLAY_OFF = 0xAE
 _DISPLAY_ON = 0xAF
-_COM_SCAN_REMAPPED = 0xC8
-_SET_OFFSET = 0xD3
-_SET_CLOCK = 0xD5
-_SET_PRECHARGE = 0xD9
-_SET_COM_PINS = 0xDA
-_SET_VCOMH = 0xDB
+_PUMP_OFF = 0x10
+_PUMP_ON = 0x14
+
+CONTRAST = 0xCF  # after `start`
 
 
 class SSD1306(framebuf.FrameBuffer):
-    """A panel of `width_px` by `height_px` at `address` of `i2c`."""
+    """A panel of `width_px` by `height_px` at `address` of `i2c` (machine.I2C or alike)."""
 
     def __init__(self, i2c, width_px=128, height_px=64, address=0x3C):
         self._i2c = i2c
         self._address = address
-        self._width_px = width_px
-        self._pages = height_px // 8
-        self._message = bytearray(1 + width_px * self._pages)
-        self._message[0] = _DATA
-        super().__init__(memoryview(self._message)[1:], width_px, height_px, framebuf.MONO_VLSB)
+        self.width_px = width_px
+        self.height_px = height_px
+        self._frame = memoryview(bytearray(width_px * height_px // 8))
+        self._data = [bytes((_DATA,)), None]
+        super().__init__(self._frame, width_px, height_px, framebuf.MONO_VLSB)
 
     def start(self):
         """Initialise and switch on, screen dark.
@@ -47,34 +50,79 @@ class SSD1306(framebuf.FrameBuffer):
         Raises:
             OSError: ENODEV when no panel answers.
         """
-        height_px = self._pages * 8
-        for command in (
+        self._command(
             _DISPLAY_OFF,
-            _SET_CLOCK, 0x80,
-            _SET_MULTIPLEX, height_px - 1,
-            _SET_OFFSET, 0,
-            _SET_START_LINE,
-            _CHARGE_PUMP, 0x14,
-            _SET_ADDRESSING_MODE, 0,
-            _SEGMENT_REMAP,
-            _COM_SCAN_REMAPPED,
-            _SET_COM_PINS, 0x12 if height_px == 64 else 0x02,
-            _SET_CONTRAST, 0xCF,
-            _SET_PRECHARGE, 0xF1,
-            _SET_VCOMH, 0x30,
-            _RESUME_FROM_RAM,
+            0x2E,  # no scrolling: a panel that kept its supply may have been left so (10.2.3)
+            0xD5, 0x80,  # clock: divided by 1, middle frequency (reset value)
+            0xA8, self.height_px - 1,  # multiplex ratio
+            0xD3, 0,  # COM 0 is row 0
+            0x40,  # from RAM line 0
+            0x20, 0,  # horizontal addressing
+            0xA1, 0xC8,  # column 127 at SEG0, COMs from the last to the first: connector at the top, as modules have it
+            0xDA, 0x12 if self.height_px == 64 else 0x02,  # COM pins: alternate on 64 rows, sequential on 32
+            _SET_CONTRAST, CONTRAST,
+            0xD9, 0xF1,  # precharge 1 clock, discharge 15: for the charge pump's 7.5 V
+            0xDB, 0x30,  # COM deselected at 0.83 Vcc
+            0xA4,  # show the RAM
             _NORMAL,
-        ):  # fmt: skip
-            self._command(command)
+        )  # fmt: skip
         self.fill(0)
         self.show()
-        self._command(_DISPLAY_ON)
+        self.on()
 
     def show(self):
-        """Send the frame to the panel."""
-        for command in (_SET_COLUMNS, 0, self._width_px - 1, _SET_PAGES, 0, self._pages - 1):
-            self._command(command)
-        self._i2c.writeto(self._address, self._message)
+        """Send the whole frame."""
+        self._window(0, self.width_px - 1, 0, self.height_px // 8 - 1)
+        self._send(self._frame)
 
-    def _command(self, command):
-        self._i2c.writeto(self._address, bytes((_COMMAND, command)))
+    def show_area(self, x_px, y_px, width_px, height_px):
+        """Send the columns of an area, in every page of 8 rows that it touches.
+
+        Raises:
+            ValueError: the area is empty or not all on the panel.
+        """
+        if not (0 <= x_px < x_px + width_px <= self.width_px and 0 <= y_px < y_px + height_px <= self.height_px):
+            raise ValueError(
+                "%d x %d px at %d, %d are not on a panel of %d x %d px"
+                % (width_px, height_px, x_px, y_px, self.width_px, self.height_px)
+            )
+        first = y_px // 8
+        last = (y_px + height_px - 1) // 8
+        self._window(x_px, x_px + width_px - 1, first, last)
+        for page in range(first, last + 1):
+            at = page * self.width_px + x_px
+            self._send(self._frame[at : at + width_px])
+
+    def draw(self, x_px, y_px, width_px, height_px, paint):
+        """Have `paint(canvas, x, y)` draw an area whose top left corner is at (x, y) of `canvas`, and send it.
+
+        Errors as `show_area`'s.
+        """
+        paint(self, x_px, y_px)
+        self.show_area(x_px, y_px, width_px, height_px)
+
+    def contrast(self, level):
+        """Set the brightness, 0 to 255 (10.1.7)."""
+        self._command(_SET_CONTRAST, level)
+
+    def invert(self, inverse):
+        """Show 0 as lit, or as dark again."""
+        self._command(_INVERSE if inverse else _NORMAL)
+
+    def on(self):
+        """Start the charge pump and the panel, with the picture it has (application note, 3)."""
+        self._command(_CHARGE_PUMP, _PUMP_ON, _DISPLAY_ON)
+
+    def off(self):
+        """Stop the panel and the charge pump: some 10 uA. The controller keeps the picture and can be drawn to."""
+        self._command(_DISPLAY_OFF, _CHARGE_PUMP, _PUMP_OFF)
+
+    def _window(self, left, right, first_page, last_page):
+        self._command(_SET_COLUMNS, left, right, _SET_PAGES, first_page, last_page)
+
+    def _command(self, *commands):
+        self._i2c.writeto(self._address, bytes((_COMMANDS,) + commands))
+
+    def _send(self, data):
+        self._data[1] = data
+        self._i2c.writevto(self._address, self._data)

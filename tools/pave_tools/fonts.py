@@ -1,0 +1,186 @@
+"""The kiosk's fonts, generated: `firmware/fonts/*.py` from outlines of DejaVu Sans.
+
+    python -m pave_tools.fonts            # write
+    python -m pave_tools.fonts --check    # exit status 1 and the differing lines when a file is stale
+
+DejaVu's own hinting makes it legible in one bit per pixel. Its outlines come from npm, into build/, when they are first
+needed. What a module holds, `firmware/app/screen_text.py` says.
+"""
+
+import argparse
+import difflib
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from pave_tools.errors import ToolError
+from pave_tools.tree import FIRMWARE_DIR, REPOSITORY
+
+PACKAGE = "dejavu-fonts-ttf@2.37.3"
+INSTALL_DIR = REPOSITORY / "build" / "npm" / PACKAGE
+OUTPUT_DIR = FIRMWARE_DIR / "fonts"
+FRENCH = "ÀÂÆÇÈÉÊËÎÏÔŒÙÛÜŸàâæçèéêëîïôœùûüÿ«»°€"
+LETTERS = "".join(map(chr, range(0x20, 0x7F))) + "".join(sorted(FRENCH + "–—‘’“”…"))
+FIGURES = " ,-.0123456789–"
+_BYTES_PER_LINE = 27
+_CHARS_PER_LINE = 70
+_MARGIN_PX = 64  # around a glyph while it is drawn
+# Pillow places a line by the extremes of its outlines, so a character alone may come out a pixel too high: it is drawn
+# behind these, which reach as high and as low as any.
+_UPRIGHT = "ÀÊÎ|gjÇ "
+_OVERHANG_PX = 2  # of a character to the left of where it begins
+
+
+class FontError(ToolError):
+    """The outlines cannot be had."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A font to be: its outlines, the size of an em, and what it is for."""
+
+    name: str
+    outlines: str
+    em_px: int
+    chars: str
+    purpose: str
+
+
+SOURCES = (
+    Source("small", "DejaVuSansCondensed.ttf", 13, LETTERS, "text on 128 x 64 px"),
+    Source("medium", "DejaVuSansCondensed-Bold.ttf", 18, LETTERS, "text on 240 x 320 px"),
+    Source("large", "DejaVuSans-Bold.ttf", 44, FIGURES, "figures on 240 x 320 px, to be read from some metres"),
+)
+
+
+@dataclass(frozen=True)
+class Glyph:
+    """A character's pixels: `rows` of `width_px` booleans, the first at `top_px` above (negative) the baseline."""
+
+    width_px: int
+    top_px: int
+    rows: tuple[tuple[bool, ...], ...]
+
+    def packed(self) -> bytes:
+        """Return the rows, each in whole bytes, leftmost pixel in the highest bit."""
+        return b"".join(self._packed_row(row) for row in self.rows)
+
+    def _packed_row(self, row: Iterable[bool]) -> bytes:
+        bits = "".join("01"[lit] for lit in row)
+        size = (self.width_px + 7) // 8
+        return int(bits.ljust(8 * size, "0"), 2).to_bytes(size, "big")
+
+
+def glyph(font: ImageFont.FreeTypeFont, char: str) -> Glyph:
+    """Draw one character without grey."""
+    begin_px = _MARGIN_PX + round(font.getlength(_UPRIGHT, mode="1"))
+    end_px = _MARGIN_PX + round(font.getlength(_UPRIGHT + char, mode="1"))
+    baseline_px = 2 * _MARGIN_PX
+    image = Image.new("1", (end_px + _MARGIN_PX, 4 * _MARGIN_PX))
+    draw = ImageDraw.Draw(image)
+    draw.fontmode = "1"
+    draw.text((_MARGIN_PX, baseline_px), _UPRIGHT + char, fill=1, font=font, anchor="ls")
+    draw.rectangle((0, 0, begin_px - _OVERHANG_PX, image.height), fill=0)
+    box = image.getbbox()
+    if box is None:
+        return Glyph(end_px - begin_px, 0, ())
+    left, right = min(begin_px, box[0]), max(end_px, box[2])
+    rows = tuple(tuple(bool(image.getpixel((x, y))) for x in range(left, right)) for y in range(box[1], box[3]))
+    return Glyph(right - left, box[1] - baseline_px, rows)
+
+
+def outlines_dir() -> Path:
+    """Return where the outlines are, installed by npm if they are not yet; raises `FontError`."""
+    found = INSTALL_DIR / "node_modules" / "dejavu-fonts-ttf" / "ttf"
+    if not found.is_dir():
+        INSTALL_DIR.mkdir(parents=True, exist_ok=True)
+        command = ["npm", "install", "--prefix", str(INSTALL_DIR), "--no-save", "--no-package-lock", "--no-audit"]
+        try:
+            done = subprocess.run([*command, "--no-fund", PACKAGE], capture_output=True, text=True)
+        except OSError as error:
+            raise FontError(f"no npm to install {PACKAGE} with ({error}): install Debian's `npm`") from error
+        if done.returncode or not found.is_dir():
+            raise FontError(f"npm could not install {PACKAGE}: {done.stderr.strip()[-200:]}")
+    return found
+
+
+def render(source: Source, outlines: Path) -> str:
+    """Return the source of a font's module."""
+    font = ImageFont.truetype(outlines / source.outlines, source.em_px, layout_engine=ImageFont.Layout.BASIC)
+    glyphs = [glyph(font, char) for char in source.chars]
+    top_px = min(drawn.top_px for drawn in glyphs)
+    bottom_px = max(drawn.top_px + len(drawn.rows) for drawn in glyphs)
+    index, bitmaps = b"", b""
+    for drawn in glyphs:
+        first_row = drawn.top_px - top_px if drawn.rows else 0
+        index += len(bitmaps).to_bytes(2, "big") + bytes((drawn.width_px, first_row, len(drawn.rows)))
+        bitmaps += drawn.packed()
+    head = f"# Generated by `python -m pave_tools.fonts` from {source.outlines} 2.37: change that program instead."
+    lines = [head, f'"""{source.purpose[0].upper()}{source.purpose[1:]}; see app/screen_text.py."""', ""]
+    lines += [f"HEIGHT_PX = {bottom_px - top_px}", f"BASELINE_PX = {-top_px}"]
+    lines += _text("CHARS", source.chars)
+    lines += [*_literal("INDEX", index), *_literal("BITMAPS", bitmaps)]
+    return "\n".join(lines) + "\n"
+
+
+def _text(name: str, text: str) -> list[str]:
+    escaped = [char if char not in '\\"' else "\\" + char for char in text]
+    if len(escaped) < _CHARS_PER_LINE:
+        return [f'{name} = "{"".join(escaped)}"']
+    pieces = [escaped[at : at + _CHARS_PER_LINE] for at in range(0, len(escaped), _CHARS_PER_LINE)]
+    return [f"{name} = (", *(f'    "{"".join(piece)}"' for piece in pieces), ")"]
+
+
+def _literal(name: str, data: bytes) -> list[str]:
+    pieces = [data[at : at + _BYTES_PER_LINE] for at in range(0, len(data), _BYTES_PER_LINE)]
+    escaped = ["".join(f"\\x{byte:02x}" for byte in piece) for piece in pieces]
+    return [f"{name} = (", *(f'    b"{piece}"' for piece in escaped), ")"]
+
+
+def stale(output_dir: Path = OUTPUT_DIR) -> list[str]:
+    """Return a unified diff, one string a line, from what is in `output_dir` to what should be; empty when equal."""
+    diff: list[str] = []
+    for path, source in _modules(output_dir).items():
+        found = path.read_text(encoding="utf-8") if path.is_file() else ""
+        diff += difflib.unified_diff(found.splitlines(), source.splitlines(), str(path), "generated", lineterm="")
+    return diff
+
+
+def write(output_dir: Path = OUTPUT_DIR) -> list[Path]:
+    """Write one module per font; return their paths."""
+    modules = _modules(output_dir)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    for path, source in modules.items():
+        path.write_text(source, encoding="utf-8", newline="\n")
+    return list(modules)
+
+
+def _modules(output_dir: Path) -> dict[Path, str]:
+    outlines = outlines_dir()
+    return {output_dir / f"{source.name}.py": render(source, outlines) for source in SOURCES}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m pave_tools.fonts", description="Generate firmware/fonts/*.py.")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when a file is stale")
+    try:
+        if not parser.parse_args(arguments).check:
+            for path in write():
+                print(f"wrote {path}")
+            return 0
+        diff = stale()
+    except ToolError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if diff:
+        print("\n".join([*diff, "stale: run `python -m pave_tools.fonts`"]), file=sys.stderr)
+    return 1 if diff else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
