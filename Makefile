@@ -26,12 +26,13 @@ lint: $(VENV)/.dev  ## Format and lint, and whether generated files are current
 	@$(VENV)/bin/ruff format --check -q . && $(VENV)/bin/ruff check -q .
 	@$(RUN) -m pave_tools.pins --check && $(RUN) -m pave_tools.wire_md --check
 
-types: $(VENV)/.dev  ## Type-check the gateway and the wire (strict), the tools and the simulation
+types: $(VENV)/.dev  ## Type-check the gateway and the wire (strict), the tools, the simulation; the firmware against the ESP32's stubs
 	@$(VENV)/bin/basedpyright
+	@$(VENV)/bin/basedpyright -p firmware/pyrightconfig.json --typeshedpath "$$($(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 format: $(VENV)/.dev  ## Put the code into shape
 	@$(VENV)/bin/ruff check -q --fix . ; $(VENV)/bin/ruff format .
-	@$(RUN) -m pave_tools.pins && $(RUN) -m pave_tools.wire_md
+	@$(RUN) -m pave_tools.pins && $(RUN) -m pave_tools.wire_md && $(RUN) -m pave_tools.fonts
 
 fuzz: $(VENV)/.dev  ## Fuzz every decoder for FOR seconds (60)
 	@$(RUN) -m fuzz --for $(or $(FOR),60)

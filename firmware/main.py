@@ -9,4 +9,5 @@ except Exception as error:  # a damaged slot: not a REPL at full current, but sl
     sys.print_exception(error)
     machine.deepsleep(300_000)
 
-supervise.run(watchdog)  # noqa: F821  boot.py's, in the same namespace
+# boot.py's watchdog, in the same namespace
+supervise.run(watchdog)  # noqa: F821  # pyright: ignore[reportUndefinedVariable]

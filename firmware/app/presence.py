@@ -76,7 +76,8 @@ class Detector:
         self._restless = 0
 
     def _settled(self, field, still):
-        deviation = distance(field, self.baseline)
+        baseline = self.baseline or field  # `sample` comes here with one only
+        deviation = distance(field, baseline)
         verdict = Verdict()
         verdict.deviation_t = deviation * NT_PER_LSB * 1e-9
         verdict.occupied = deviation > (VACANT_LSB if self.occupied else OCCUPIED_LSB)
@@ -84,7 +85,7 @@ class Detector:
         verdict.confidence = _confidence(deviation, verdict.occupied)
         self.occupied = verdict.occupied
         if still and not verdict.occupied:
-            self.baseline = tuple(b + round((f - b) / 2) for f, b in zip(field, self.baseline))
+            self.baseline = tuple(b + round((f - b) / 2) for f, b in zip(field, baseline))
         verdict.watch = field if verdict.occupied else self.baseline
         self.disturbed()
         return verdict

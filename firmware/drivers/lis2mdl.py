@@ -1,4 +1,9 @@
-"""ST LIS2MDL three-axis magnetometer on I2C (datasheet DS12144 rev 6).
+"""ST LIS2MDL three-axis magnetometer on I2C (datasheet DS12144 rev 6): a field watched through deep sleep.
+
+    magnetometer = LIS2MDL(I2C(0, sda=Pin(8), scl=Pin(9)))
+    magnetometer.start()
+    time.sleep_ms(SAMPLE_PERIOD_MS)
+    magnetometer.arm(magnetometer.read_field(), 4000 // NT_PER_LSB)  # INT rises 4 uT away from here
 
 The output is what is left of the field after the hard-iron registers are taken away, and with INT_on_DataOFF the
 interrupt generator looks at the same corrected value: `arm` writes the field as it is now into the offsets, so that INT
@@ -6,34 +11,49 @@ rises when the field moves away from it by the threshold on any axis, in either 
 is.
 
 One LSB is 1.5 mgauss = 0.15 uT on every axis (table 2). Fields are tuples (x, y, z) of raw counts.
+
+This file is what a wake-up needs, since loading it is part of each. Everything else the chip can do is in
+`lis2mdl_service`: other rates and modes, single measurements, temperature, self-test, resets.
 """
 
 import struct
 
+from micropython import const
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from machine import I2C
+
 NT_PER_LSB = 150  # table 2, magnetic sensitivity
 SAMPLE_PERIOD_MS = 100  # ODR 10 Hz
+COUNTS_MAX = 32767  # the offset registers hold 16 bits, two's complement
 
-_OFFSET_X_L = 0x45
-_WHO_AM_I = 0x4F
-_CFG_A = 0x60
-_INT_CTRL = 0x63
-_INT_SOURCE = 0x64
-_INT_THS_L = 0x65
-_OUT_X_L = 0x68
+# Register addresses with the MSb that asks for auto-increment (6.1.1).
+_OFFSET_X_L = const(0xC5)
+_WHO_AM_I = const(0xCF)
+_CFG_A = const(0xE0)
+_INT_CTRL = const(0xE3)
+_INT_SOURCE = const(0xE4)
+_INT_THS_L = const(0xE5)
+_OUT_X_L = const(0xE8)
 
-_IDENTITY = 0x40
-_AUTO_INCREMENT = 0x80  # MSb of the sub-address (6.1.1)
+_EIO = const(5)
+_IDENTITY = const(0x40)
 # CFG_REG_A: temperature-compensated, low power, 10 Hz, continuous. CFG_REG_B: INT_on_DataOFF, offset cancellation,
 # low-pass filter (less noise for half the bandwidth). CFG_REG_C: INT on its pin, block data update.
 _CONFIGURATION = b"\x90\x0b\x50"
-_INT_OFF = 0xE6  # INT_CTRL_REG: all axes, active high, latched
-_INT_ON = 0xE7
+_INT_OFF = b"\xe6"  # INT_CTRL_REG: all axes, active high, latched
+_INT_ON = b"\xe7"
 
 
 class LIS2MDL:
-    """The magnetometer at `address` of `i2c` (machine.I2C or alike)."""
+    """The magnetometer at `address` of `i2c` (machine.I2C or alike).
 
-    def __init__(self, i2c, address=0x1E):
+    Every method raises OSError with the bus's errno (ENODEV: nobody answers; ETIMEDOUT: the bus is held) and a message
+    that says which chip.
+    """
+
+    def __init__(self, i2c: "I2C", address: int = 0x1E):
         self._i2c = i2c
         self._address = address
 
@@ -45,9 +65,13 @@ class LIS2MDL:
         Raises:
             OSError: ENODEV or ETIMEDOUT from the bus, or EIO (5) when another chip answers.
         """
-        identity = self._i2c.readfrom_mem(self._address, _WHO_AM_I, 1)[0]
+        identity = self._read(_WHO_AM_I, 1)[0]
         if identity != _IDENTITY:
-            raise OSError(5, "WHO_AM_I is 0x%02x, not the LIS2MDL's 0x40; check address and part" % identity)
+            raise OSError(
+                _EIO,
+                "WHO_AM_I at 0x%02x is 0x%02x, not the LIS2MDL's 0x40; check address and part"
+                % (self._address, identity),
+            )
         self._write(_CFG_A, _CONFIGURATION)
 
     def is_started(self):
@@ -64,19 +88,37 @@ class LIS2MDL:
         return tuple(o + h for o, h in zip(out, offset))
 
     def arm(self, field, threshold):
-        """Make INT rise, and stay, once the field is more than `threshold` counts from `field` on any axis."""
-        self._write(_INT_CTRL, bytes((_INT_OFF,)))
-        self._write(_OFFSET_X_L, struct.pack("<3h", *field))
+        """Make INT rise, and stay, once the field is more than `threshold` counts from `field` on any axis.
+
+        A field beyond what the offset registers hold is watched from their end.
+        """
+        self._write(_INT_CTRL, _INT_OFF)
+        self._write(_OFFSET_X_L, struct.pack("<3h", *[min(COUNTS_MAX, max(-COUNTS_MAX, axis)) for axis in field]))
         self._write(_INT_THS_L, struct.pack("<H", threshold))
-        self._write(_INT_CTRL, bytes((_INT_ON,)))
-        self._read(_INT_SOURCE, 1)  # releases the latch (table 34)
+        self._write(_INT_CTRL, _INT_ON)
+        self.read_source()
+
+    def read_source(self):
+        """Return INT_SOURCE_REG and release the latch (table 34).
+
+        Bits 7 to 5 are X, Y, Z above the threshold, 4 to 2 below its negative, 1 an overflow of the range, 0 INT.
+        """
+        return self._read(_INT_SOURCE, 1)[0]
 
     def _read(self, register, count):
-        if count > 1:
-            register |= _AUTO_INCREMENT
-        return self._i2c.readfrom_mem(self._address, register, count)
+        try:
+            return self._i2c.readfrom_mem(self._address, register, count)
+        except OSError as error:
+            raise self._fault(error)
 
     def _write(self, register, data):
-        if len(data) > 1:
-            register |= _AUTO_INCREMENT
-        self._i2c.writeto_mem(self._address, register, data)
+        try:
+            self._i2c.writeto_mem(self._address, register, data)
+        except OSError as error:
+            raise self._fault(error)
+
+    def _fault(self, error):
+        return OSError(
+            error.args[0],
+            "LIS2MDL at 0x%02x: I2C error %s; check its supply, SDA, SCL and address" % (self._address, error.args[0]),
+        )

@@ -6,7 +6,7 @@ Whoever waits here, for a response or for the observation, reads the socket for 
 import asyncio
 import random
 import socket
-from asyncio import core
+from asyncio import core  # pyright: ignore[reportAttributeAccessIssue]  not in the stubs
 
 from net.clock import now_ms
 from pave_wire import coap, coap_client, limits
@@ -85,7 +85,7 @@ class CoapLink:
 
     def _send(self):
         for data, address in self._client.datagrams_to_send(now_ms()):
-            self._socket.sendto(data, address)
+            self._socket.sendto(data, address)  # pyright: ignore[reportArgumentType]  one of ours, or as it came
 
     async def _next_events(self, until_ms):
         due_ms = self._client.next_timeout()

@@ -21,6 +21,10 @@ from pave_wire import limits
 from roles import rtc_state
 from roles.persistent import found
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _BLOB_BYTES = 32
 _PEER_ID = 10
 _RESERVED_MAX = 0x7FFFFFFF  # an i32: 68 years of a message each second
@@ -95,13 +99,13 @@ class Keys:
 
     # NVS
 
-    def _needed(self, key):
+    def _needed(self, key) -> "Any":
         value = self._stored(key)
         if value is None:
             raise KeysError("NVS oscore %s is missing beside the secret; provision this device anew" % key)
         return value
 
-    def _stored(self, key):
+    def _stored(self, key) -> "Any":
         if key == "reserved":
             return found(self._nvs.get_i32, key)
         raw = bytearray(_BLOB_BYTES)

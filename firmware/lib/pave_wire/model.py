@@ -211,6 +211,8 @@ def _check_value(name: str, value: "Value") -> None:
         raise ModelError("%s is %r; at most %d either way" % (name, value, limits.NUMBER_MAX))
     if name in _BOOLEANS and not isinstance(value, bool):
         raise ModelError("%s is %r; a boolean" % (name, value))
+    if UNITS.get(name) == "count" and (isinstance(value, (bool, float, str)) or value < 0):
+        raise ModelError("%s is %r; a count" % (name, value))
     if name == CONFIDENCE and (isinstance(value, (bool, str)) or not 0 <= value <= 1):
         raise ModelError("%s is %r; a number from 0 to 1" % (name, value))
 
