@@ -1,4 +1,7 @@
-"""`machine.I2C`, `SoftI2C`, `SPI`, `SoftSPI` (extmod/machine_i2c.c, machine_spi.c and the port's machine_i2c.c)."""
+"""`machine.I2C`, `SoftI2C`, `SPI`, `SoftSPI` (extmod/machine_i2c.c, machine_spi.c and the port's machine_i2c.c).
+
+The firmware's code is charged before a buffer is copied for the host: on the chip the bus reads it where it lies.
+"""
 
 import _emu_ops as ops
 import _emu_pin
@@ -31,11 +34,12 @@ class I2C:
         return "I2C({}, scl={}, sda={}, freq={}, timeout={})".format(self._bus, *_i2c[self._bus])
 
     def _transfer(self, address, directions, size, data=b""):
-        return rpc.call(ops.I2C, (self._bus, address, directions, size), data)
+        return rpc.call(ops.I2C, (self._bus, address, directions, size), data, charged=True)
 
     def scan(self):
         found = []
         for address in range(0x08, 0x78):
+            rpc.charge()
             try:
                 self._transfer(address, 1, 0)
                 found.append(address)
@@ -46,22 +50,30 @@ class I2C:
     # Without a stop, what follows begins with a repeated start: to a chip the same as after a stop.
 
     def writeto(self, address, data, stop=True):
+        rpc.charge()
         self._transfer(address, 1, 0, bytes(data))
         return len(data)
 
     def writevto(self, address, parts, stop=True):
-        return self.writeto(address, b"".join(bytes(part) for part in parts), stop)
+        rpc.charge()
+        data = b"".join(bytes(part) for part in parts)
+        self._transfer(address, 1, 0, data)
+        return len(data)
 
     def readfrom(self, address, size, stop=True):
+        rpc.charge()
         return self._transfer(address, 2, size)
 
     def readfrom_into(self, address, buf, stop=True):
+        rpc.charge()
         buf[:] = self._transfer(address, 2, len(buf))
 
     def writeto_mem(self, address, register, data, *, addrsize=8):
+        rpc.charge()
         self._transfer(address, 1, 0, _register(register, addrsize) + bytes(data))
 
     def readfrom_mem(self, address, register, size, *, addrsize=8):
+        rpc.charge()
         return self._transfer(address, 3, size, _register(register, addrsize))
 
     def readfrom_mem_into(self, address, register, buf, *, addrsize=8):
@@ -139,12 +151,13 @@ class SPI:
         if not self._open:
             raise OSError("transfer on deinitialized SPI")
         if len(data) <= _PIECE_BYTES:
-            return rpc.call(ops.SPI, (self._bus,), bytes(data))
+            return self._piece(data)
         data = memoryview(data)
-        return b"".join(
-            rpc.call(ops.SPI, (self._bus,), bytes(data[at : at + _PIECE_BYTES]))
-            for at in range(0, len(data), _PIECE_BYTES)
-        )
+        return b"".join(self._piece(data[at : at + _PIECE_BYTES]) for at in range(0, len(data), _PIECE_BYTES))
+
+    def _piece(self, data):
+        rpc.charge()
+        return rpc.call(ops.SPI, (self._bus,), bytes(data), charged=True)
 
     def write(self, data):
         if len(data) > _PIECE_BYTES:
@@ -154,7 +167,10 @@ class SPI:
             self._transfer(data)
 
     def read(self, size, value=0):
-        return self._transfer(bytes((value,)) * size)
+        rpc.charge()
+        sent = bytes((value,)) * size
+        rpc.settle()
+        return self._transfer(sent)
 
     def readinto(self, buf, value=0):
         buf[:] = self.read(len(buf), value)
