@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import random
 import struct
-from dataclasses import dataclass
 
+from pave_gateway.core.keys import DeviceKeys
 from pave_wire import coap, model, oscore
 from pave_wire.coap import Message
 from pave_wire.oscore_context import FRESH_WINDOW, Context
@@ -30,22 +30,10 @@ _FIELD_T = (0.6e-6, 42.1e-6)
 _LASTED_S = (5400, 911)
 
 
-@dataclass
-class Keys:
-    """What device and gateway share; see `core.oscore_contexts.DeviceKeys`."""
-
-    device: str
-    master_secret: bytes
-    master_salt: bytes
-    sender_id: bytes
-    recipient_id: bytes
-    id_context: bytes | None = None
-
-
-def keys_of(number: int) -> Keys:
+def keys_of(number: int) -> DeviceKeys:
     """Return the keys of a device, with the roles as the gateway has them."""
     secret = random.Random(number).randbytes(16)
-    return Keys(f"24a160fffe{number:06x}", secret, SALT, GATEWAY_ID, (0x10000 + number).to_bytes(3, "big"))
+    return DeviceKeys(f"24a160fffe{number:06x}", secret, SALT, GATEWAY_ID, (0x10000 + number).to_bytes(3, "big"))
 
 
 def reading_of(number: int, turn: int) -> model.Reading:

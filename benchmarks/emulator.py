@@ -9,29 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
-import psutil
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks import _emulator_boot, _emulator_i2c, _emulator_profile, _emulator_thousand, _emulator_virtual
-
-Figures = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Measure:
-    """`run(quick)` returns the figures, `show(console, figures)` prints them."""
-
-    run: Callable[[bool], Figures]
-    show: Callable[[Console, Figures], None]
-
+from benchmarks._measures import Figures, Goal, Measure, machine, show_goals
 
 MEASURES = {
     "day": Measure(_emulator_virtual.day, _emulator_virtual.show),
@@ -43,47 +26,26 @@ MEASURES = {
 }
 
 
-@dataclass(frozen=True)
-class Goal:
-    """A figure of a measure, and what it should be at most."""
-
-    name: str
-    measure: str
-    value: Callable[[Figures], float]
-    at_most: float
-
-
 GOALS = (
     Goal(
         "a day of the site in virtual time, s",
         "day",
         lambda found: max(run["wall_s"] for run in found["runs"]),
-        _emulator_virtual.DAY_GOAL_S,
+        at_most=_emulator_virtual.DAY_GOAL_S,
     ),
     Goal(
         "1,000 sensors at wall clock, CPU, % of 2 cores",
         "thousand",
         lambda found: found["ran"]["cpu_percent"],
-        _emulator_thousand.CPU_GOAL_PERCENT,
+        at_most=_emulator_thousand.CPU_GOAL_PERCENT,
     ),
     Goal(
         "1,000 sensors at wall clock, memory, GB",
         "thousand",
         lambda found: max(found["boot"]["peak_gb"], found["ran"]["peak_gb"]),
-        _emulator_thousand.MEMORY_GOAL_GB,
+        at_most=_emulator_thousand.MEMORY_GOAL_GB,
     ),
 )
-
-
-def machine() -> Figures:
-    """What this runs on, and how busy it is already."""
-    return {
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
-        "load_before": [round(load, 2) for load in os.getloadavg()],
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-    }
 
 
 def failures(found: dict[str, Figures]) -> list[str]:
@@ -97,22 +59,6 @@ def failures(found: dict[str, Figures]) -> list[str]:
         if crashes:
             told.append(f"{name}: {crashes} crashes and bites of the watchdog")
     return told
-
-
-def show_goals(console: Console, found: dict[str, Figures]) -> Figures:
-    """Print each goal whose measure has run; return figure and goal by name."""
-    table = Table(title="Goals")
-    for column in ("figure", "measured", "goal", ""):
-        table.add_column(column)
-    reached: Figures = {}
-    for goal in GOALS:
-        if goal.measure in found:
-            value = goal.value(found[goal.measure])
-            table.add_row(goal.name, f"{value:,.2f}", f"{goal.at_most:,}", "met" if value <= goal.at_most else "MISSED")
-            reached[goal.name] = {"measured": value, "goal": goal.at_most}
-    if reached:
-        console.print(table)
-    return reached
 
 
 def arguments() -> argparse.Namespace:
@@ -135,7 +81,7 @@ def main() -> int:
         if given.only is None or name in given.only:
             found[name] = measure.run(given.quick)
             measure.show(console, found[name])
-    goals = {} if given.quick else show_goals(console, found)
+    goals = {} if given.quick else show_goals(console, GOALS, found)
     failed = failures(found)
     for failure in failed:
         console.print(f"FAILURE: {failure}")

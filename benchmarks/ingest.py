@@ -20,19 +20,14 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks import _ingest_endurance, _ingest_rate, _ingest_requests
 from benchmarks._ingest_servers import CLIENT_CORE, ROOT, SERVER_CORE
-from benchmarks.emulator import machine
-
-Figures = dict[str, Any]
+from benchmarks._measures import Figures, Goal, Measure, machine, show_goals
 
 
 @dataclass(frozen=True)
@@ -45,35 +40,12 @@ class Settings:
     two_cores: bool
 
 
-@dataclass(frozen=True)
-class Measure:
-    """`run(settings)` returns the figures, `show(console, figures)` prints them."""
-
-    run: Callable[[Any], Figures]
-    show: Callable[[Console, Figures], None]
-
-
 MEASURES = {
     "rate": Measure(_ingest_rate.measure, _ingest_rate.show),
     "endurance": Measure(_ingest_endurance.endurance, _ingest_endurance.show_endurance),
     "written": Measure(_ingest_endurance.written, _ingest_endurance.show_written),
     "lookup": Measure(_ingest_endurance.lookup, _ingest_endurance.show_lookup),
 }
-
-
-@dataclass(frozen=True)
-class Goal:
-    """A figure of a measure, and its bound."""
-
-    name: str
-    measure: str
-    value: Callable[[Figures], float]
-    at_least: float | None = None
-    at_most: float | None = None
-
-    def is_met(self, value: float) -> bool:
-        """Compare."""
-        return value >= self.at_least if self.at_least is not None else value <= (self.at_most or 0.0)
 
 
 GOALS = (
@@ -91,23 +63,6 @@ GOALS = (
 def failures(found: dict[str, Figures]) -> list[str]:
     """What must not be, in one line each."""
     return [f"{name}: {text}" for name, figures in found.items() for text in figures.get("failures", ())]
-
-
-def show_goals(console: Console, found: dict[str, Figures]) -> Figures:
-    """Print each goal whose measure has run; return figure and goal by name."""
-    table = Table(title="Goals")
-    for column in ("figure", "measured", "goal", ""):
-        table.add_column(column)
-    reached: Figures = {}
-    for goal in GOALS:
-        value = goal.value(found[goal.measure]) if goal.measure in found else None
-        if value is not None:
-            bound = f"≥ {goal.at_least:g}" if goal.at_least is not None else f"≤ {goal.at_most:g}"
-            table.add_row(goal.name, f"{value:,.2f}", bound, "met" if goal.is_met(value) else "MISSED")
-            reached[goal.name] = {"measured": value, "goal": bound, "met": goal.is_met(value)}
-    if reached:
-        console.print(table)
-    return reached
 
 
 def arguments() -> argparse.Namespace:
@@ -147,7 +102,7 @@ def main() -> int:
                 measure.show(console, found[name])
     finally:
         shutil.rmtree(folder)
-    goals = show_goals(console, found)
+    goals = show_goals(console, GOALS, found)
     failed = failures(found)
     for failure in failed:
         console.print(f"FAILURE: {failure}")

@@ -32,9 +32,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import _ingest_requests as requests
+from benchmarks._measures import machine
 from benchmarks._rival_city import City, Identity, tally
 from benchmarks._rival_gateways import CONTROL, KINDS, PAVE, RIVAL, ROOT, Gateway
-from benchmarks.emulator import machine
 from simulation.processes import end_with_parent
 
 DEVICES = 64

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pave_gateway import cli, config
+from pave_gateway import cli_app, config
 from pave_gateway.config import Config
 from pave_gateway.core.committer import Committed, Committer, Done, Row
 from pave_gateway.core.rows import ReadingRow
@@ -53,7 +53,7 @@ def main() -> None:
     arguments = sys.argv[1:]
     site = Path(arguments[arguments.index("--site") + 1])
     overrides = [arguments[at + 1] for at, word in enumerate(arguments) if word == "--set"]
-    asyncio.run(cli.serve(Runtime(config.load(site, overrides), committer_factory=_committer)))
+    asyncio.run(cli_app.serve(Runtime(config.load(site, overrides), committer_factory=_committer)))
 
 
 if __name__ == "__main__":

@@ -13,33 +13,22 @@ import hashlib
 import json
 import signal
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
 
 from pave_gateway import log
+from pave_gateway.core.keys import DeviceKeys
 from pave_wire.oscore_context import FRESH_WINDOW, Context
 from simulation import made_site
 
 GATEWAY_ID = b"hostile"
 
 
-@dataclass
-class Keys:
-    """See `made_site.Keys`; the secret follows from the device's number."""
-
-    device: str
-    master_secret: bytes
-    master_salt: bytes
-    sender_id: bytes
-    recipient_id: bytes
-
-
-def keys_of(number: int) -> Keys:
-    """Return the keys of device `number`."""
+def keys_of(number: int) -> DeviceKeys:
+    """Return the keys of device `number`, from which its secret follows."""
     secret = hashlib.sha256(b"device %d" % number).digest()[:16]
-    return Keys(f"24a160fffe{number:06x}", secret, b"", GATEWAY_ID, number.to_bytes(3, "big"))
+    return DeviceKeys(f"24a160fffe{number:06x}", secret, b"", GATEWAY_ID, number.to_bytes(3, "big"))
 
 
 def context_of(number: int, sequence: int) -> Context:

@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 from pave_gateway.assembly.core import CommitterFactory, Core, open_core
 from pave_gateway.assembly.gateway import Gateway, Links, listen, open_gateway
@@ -25,7 +24,7 @@ from pave_gateway.config_journal import JournalConfig
 from pave_gateway.config_state import ClockConfig
 from pave_gateway.core.change import Change, submit
 from pave_gateway.core.committer import Committed, Outcome
-from pave_gateway.core.keys import GATEWAY_ID_BYTES, OscoreSecret, Secrets
+from pave_gateway.core.keys import GATEWAY_ID_BYTES, DeviceKeys, OscoreSecret, Secrets
 from pave_gateway.core.keys_record import PURPOSE, SIGNATURE_BYTES
 from pave_gateway.core.registry_change import By, NotRecorded, Recorded
 from pave_gateway.core.rows import ReplayRow
@@ -38,17 +37,7 @@ _SOMEBODY = "0" * 64  # a technician's key; nothing here is signed
 _AT_ONCE = 256  # devices in one transaction
 
 
-class Keys(Protocol):
-    """See `core.oscore_contexts.DeviceKeys`; `sender_id` is the gateway's, GATEWAY_ID_BYTES long."""
-
-    device: str
-    master_secret: bytes
-    master_salt: bytes
-    sender_id: bytes
-    recipient_id: bytes
-
-
-KeysOf = Callable[[int], Keys]
+KeysOf = Callable[[int], DeviceKeys]  # `sender_id` is the gateway's, GATEWAY_ID_BYTES long
 
 
 def config_of(journal: Path, keys_of: KeysOf, count: int) -> Config:
@@ -93,7 +82,7 @@ async def serving(
         yield gateway, await listen(gateway, "127.0.0.1", port, stack)
 
 
-async def _give_keys(core: Core, devices: Iterable[Keys]) -> None:
+async def _give_keys(core: Core, devices: Iterable[DeviceKeys]) -> None:
     done: asyncio.Future[Recorded | NotRecorded] = asyncio.get_running_loop().create_future()
     change = core.registrar.change(_MAKER)
     windows: list[ReplayRow] = []
@@ -109,7 +98,7 @@ async def _give_keys(core: Core, devices: Iterable[Keys]) -> None:
     assert isinstance(await stored, Committed)
 
 
-def _content(keys: Keys) -> bytes:
+def _content(keys: DeviceKeys) -> bytes:
     """Return what a record of the device would hold."""
     oscore = {
         "secret": keys.master_secret.hex(),

@@ -99,7 +99,7 @@ class Client:
         return response
 
     def _meant(self, error: OSError | HTTPException) -> Exception:
-        if isinstance(error, FileNotFoundError | ConnectionRefusedError):
+        if isinstance(error, FileNotFoundError | NotADirectoryError | ConnectionRefusedError):
             return NotRunningError(f"no gateway listens on {self._path}")
         if isinstance(error, PermissionError):
             return RefusedError(f"{self._path}: {error.strerror}; act as the user that runs the gateway, or as root")

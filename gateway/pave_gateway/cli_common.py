@@ -1,9 +1,11 @@
 """What the groups of commands share: options, the gateway of a site file, tables, refusals.
 
-Exit status: 0 done, 1 the gateway refused or could not, 2 wrong usage or site file, 3 the gateway does not run.
+Exit status: 0 done, 1 the gateway refused or could not, 2 wrong usage or site file, 3 the gateway does not run,
+130 Ctrl-C.
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -17,13 +19,16 @@ from rich.text import Text
 from pave_gateway.cli_client import Client, NotRunningError, RefusedError
 from pave_gateway.config import Config, ConfigError, load
 from pave_gateway.control_address import socket_path
+from pave_gateway.log import printable
 
 REFUSED, USAGE, NOT_RUNNING = 1, 2, 3
 _PIPE_COLUMNS = 240
 
 Site = Annotated[Path, typer.Option(help="The site file (TOML).", envvar="PAVE_SITE")]
+_OVERRIDES = "PAVE_SET"  # for all commands: they find the gateway by the journal, which may be overridden
 Set = Annotated[
-    list[str] | None, typer.Option("--set", help="Override a key, such as sink.city.port=1884; repeatable.")
+    list[str] | None,
+    typer.Option("--set", help=f"Override a key: sink.city.port=1884; repeatable. For all commands: {_OVERRIDES}."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 _T = TypeVar("_T")
@@ -46,9 +51,9 @@ def group(help_: str) -> typer.Typer:
 
 
 def read_site(site: Path, overrides: list[str] | None = None) -> Config:
-    """Return a site file's content, or end."""
+    """Return a site file's content, with what the environment and then `overrides` put in the place of it, or end."""
     try:
-        return load(site, overrides or ())
+        return load(site, [*os.environ.get(_OVERRIDES, "").split(), *(overrides or ())])
     except ConfigError as error:
         refuse(str(error), USAGE)
 
@@ -85,10 +90,10 @@ def show_json(answer: Any) -> None:
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
-    """Print a table; without a header where its columns have no names."""
+    """Print a table, without a header where its columns have no names; what devices said cannot act on the terminal."""
     table = Table(*columns, box=None, pad_edge=False, header_style="bold", show_header=any(columns))
     for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+        table.add_row(*(Text("" if cell is None else printable(str(cell))) for cell in row))
     console().print(table)
 
 

@@ -20,7 +20,9 @@ _DETAILS = (
 def list_(
     site: Site,
     as_json: AsJson = False,
-    state: Annotated[str, typer.Option(help="provisioned, active or retired; hearing: never, ok, late, silent.")] = "",
+    state: Annotated[
+        str, typer.Option(help="provisioned, active or retired; hearing: never, ok, late, silent, nowhere.")
+    ] = "",
 ) -> None:
     """List the devices."""
     found = ask(site, lambda client: list(client.pages("devices")))

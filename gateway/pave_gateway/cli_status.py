@@ -6,6 +6,7 @@ from typing import Any
 from rich.text import Text
 
 from pave_gateway.cli_common import AsJson, Site, ask, console, show_json, show_table
+from pave_gateway.log import printable
 
 _COLOURS = {"error": "red", "warning": "yellow", "fine": "green"}
 
@@ -30,7 +31,7 @@ def show_findings(findings: list[dict[str, Any]]) -> None:
         out.print("nothing is wrong", style="green")
     for one in findings:
         out.print(f"{one['severity']:8}", style=_COLOURS[one["severity"]], end="")
-        out.print(Text(one["what"]), soft_wrap=True)
+        out.print(Text(printable(one["what"])), soft_wrap=True)
         if one["next_step"]:
             out.print(Text(f"{'':8}-> {one['next_step']}"), soft_wrap=True)
 
@@ -50,4 +51,5 @@ def _lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "clock", "synchronized" if statistics["clock"]["synchronized"] else "not synchronized"
     for name, sink in statistics["sinks"].items():
         letters = f", {sink['dead_letters']} dead letters" if sink["dead_letters"] else ""
-        yield f"sink {name}", f"{sink['backlog']} behind{letters}{', failing' if sink['failing'] else ''}"
+        held = ", held back until the clock is synchronized" if sink["held"] else ""
+        yield f"sink {name}", f"{sink['backlog']} behind{letters}{held}{', failing' if sink['failing'] else ''}"

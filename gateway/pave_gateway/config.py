@@ -1,27 +1,26 @@
 """The site file: read, overridden by `--set`, checked, and refused with the line, the value and the fix."""
 
-import difflib
 import ipaddress
+import os
 import string
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from pave_gateway.config_coap import CoapConfig
+from pave_gateway.config_faults import Location, SiteFile, nearest, refusals
 from pave_gateway.config_journal import JournalConfig
 from pave_gateway.config_lora_ingress import ChirpStackConfig, SemtechUdpConfig, ThingsStackConfig, check_one
 from pave_gateway.config_lorawan import LorawanConfig
 from pave_gateway.config_registry import RegistryConfig
 from pave_gateway.config_state import ClockConfig, SilenceConfig
+from pave_gateway.control_address import socket_path
 from pave_gateway.core.places import KIOSK, Place
-from pave_gateway.toml_lines import line_of
 
 TOPIC_FIELDS = ("site", "kind", "place", "device", "class")
-
-_Path = tuple[str | int, ...]
 
 
 class ConfigError(Exception):
@@ -46,8 +45,10 @@ def _topic(text: str) -> str:
 
 
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
-Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]  # it becomes part of topics, URLs and file names
-Eui64 = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+_ID = "small letters, digits and -, 64 at most"  # it becomes part of topics, URLs and file names
+_DEVICE = 'an EUI-64 as 16 hexadecimal digits, letters small, or "" for none yet'
+Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description=_ID)]
+Device = Annotated[str, Field(pattern=r"^([0-9a-f]{16})?$", description=_DEVICE)]
 Lat = Annotated[float, Field(ge=-90, le=90)]
 Lon = Annotated[float, Field(ge=-180, le=180)]
 Text = Annotated[str, Field(min_length=1, max_length=120)]
@@ -90,7 +91,7 @@ class BayConfig(_Strict):
     street: Text
     lat: Lat
     lon: Lon
-    device: Eui64 | Literal[""] = ""
+    device: Device = ""
 
 
 class KioskConfig(_Strict):
@@ -100,7 +101,7 @@ class KioskConfig(_Strict):
     name: Text
     lat: Lat
     lon: Lon
-    device: Eui64 | Literal[""] = ""
+    device: Device = ""
 
 
 class Config(_Strict):
@@ -137,14 +138,13 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
-    overridden = {apply_override(data, override): override for override in overrides}
+        raise ConfigError(f"{path}: not TOML: {error}; mend that line: KEY = VALUE, texts in quotes") from error
+    file = SiteFile(path, text, {apply_override(data, override): override for override in overrides})
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
-        faults = [_fault(path, text, overridden, detail) for detail in error.errors(include_url=False)]
-        raise ConfigError("\n".join(faults)) from error
-    _check(path, text, config)
+        raise ConfigError("\n".join(refusals(file, Config, error))) from error
+    _check(file, config)
     return config
 
 
@@ -161,7 +161,7 @@ def parse_endpoint(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def apply_override(data: dict[str, Any], override: str) -> _Path:
+def apply_override(data: dict[str, Any], override: str) -> Location:
     """Put one "a.b=value" or "sink.NAME.key=value" into `data`; return the path it was put at.
 
     The text goes in as it is and pydantic converts it, so `--set sink.city.version=5` and `=3.1.1` both work.
@@ -193,66 +193,27 @@ def _read(path: Path) -> str:
 
 
 def _sink_index(data: dict[str, Any], name: str, override: str) -> int:
-    sinks: list[dict[str, Any]] = data.get("sink", [])
-    names = [str(sink.get("name")) for sink in sinks]
+    sinks: Any = data.get("sink", [])
+    tables: list[dict[str, Any]] = [sink for sink in sinks if isinstance(sink, dict)]  # a file may have anything there
+    names = [str(sink.get("name")) for sink in tables]
     if name not in names:
-        raise ConfigError(f"--set {override}: there is no sink {name!r}{_nearest(name, names)}")
+        raise ConfigError(f"--set {override}: there is no sink {name!r}{nearest(name, names)}")
     return names.index(name)
 
 
-def _fault(path: Path, text: str, overridden: dict[_Path, str], detail: Any) -> str:
-    location: _Path = detail["loc"]
-    where = _where(path, text, location)
-    for overridden_path, override in overridden.items():
-        if overridden_path[: len(location)] == location:
-            where = f"--set {override}"
-    key = ".".join(str(part + 1) if isinstance(part, int) else part for part in location)
-    return f"{where}: {key}: {_explain(location, detail)}"
+def _check(file: SiteFile, config: Config) -> None:
+    """Refuse what every key allows and the gateway could not be started with."""
+    faults = [*_lorawan_faults(file, config), *_repeated(file, config), *_shared_port(file, config)]
+    faults += _shared_place(file, config)
+    if faults:
+        raise ConfigError("\n".join(faults))
 
 
-def _where(path: Path, text: str, location: _Path) -> str:
-    line = line_of(text, location)
-    return f"{path}:{line}" if line else str(path)
-
-
-def _explain(location: _Path, detail: Any) -> str:
-    if detail["type"] == "missing":
-        return "is missing; add it"
-    if detail["type"] == "extra_forbidden":
-        return f"is not a key here{_nearest(str(location[-1]), _keys_at(location[:-1]))}"
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    return f"{detail['input']!r} will not do: {message[:1].lower()}{message[1:]}"
-
-
-def _nearest(word: str, words: Iterable[str]) -> str:
-    """Return "; did you mean ...?", or the list of what is possible."""
-    known = list(words)
-    close = difflib.get_close_matches(word, known, n=1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; known: {', '.join(known) or 'none'}"
-
-
-def _keys_at(location: _Path) -> list[str]:
-    """Return the keys of the table at `location`: numbers in it stand for entries of an array of tables."""
-    model: Any = Config
-    for part in location:
-        if isinstance(part, str):
-            model = _table_of(model.model_fields[part].annotation)
-    return list(model.model_fields)
-
-
-def _table_of(annotation: Any) -> Any:
-    """Return the model inside `Model`, `Model | None` or `tuple[Model, ...]`."""
-    inside = [each for each in get_args(annotation) if isinstance(each, type) and issubclass(each, BaseModel)]
-    return inside[0] if inside else annotation
-
-
-def _check(path: Path, text: str, config: Config) -> None:
-    """Refuse ids, devices and sink names that are used twice, and LoRaWAN that cannot be served."""
-    faults = _lorawan_faults(path, text, config)
+def _repeated(file: SiteFile, config: Config) -> list[str]:
+    """Return ids, devices and sink names that are used twice."""
+    faults: list[str] = []
     for key, tables in (("id", ("bay", "kiosk")), ("device", ("bay", "kiosk")), ("name", ("sink",))):
-        seen: dict[str, _Path] = {}
+        seen: dict[str, Location] = {}
         for table in tables:
             for index, entry in enumerate(getattr(config, table)):
                 value = getattr(entry, key)
@@ -260,23 +221,51 @@ def _check(path: Path, text: str, config: Config) -> None:
                     continue
                 first = seen.setdefault(value, (table, index, key))
                 if first != (table, index, key):
-                    here, there = _where(path, text, (table, index, key)), _where(path, text, first)
+                    here, there = file.where((table, index, key)), file.where(first)
                     faults.append(f"{here}: {table}.{index + 1}.{key}: {value!r} is already used at {there}")
-    if faults:
-        raise ConfigError("\n".join(faults))
+    return faults
 
 
-def _lorawan_faults(path: Path, text: str, config: Config) -> list[str]:
+def _lorawan_faults(file: SiteFile, config: Config) -> list[str]:
+    """Return why LoRaWAN cannot be served."""
     faults: list[str] = []
     try:
         check_one(config.semtech_udp, config.chirpstack, config.things_stack)
     except ValueError as error:
-        faults.append(f"{path}: {error}")
+        second = "chirpstack" if config.things_stack is None else "things_stack"
+        faults.append(f"{file.where((second,))}: {error}")
     try:
         (config.lorawan or LorawanConfig()).settings(len(config.bay) + len(config.kiosk))
     except ValueError as error:
-        faults.append(f"{_where(path, text, ('lorawan', 'net_id'))}: lorawan: {error}")
+        faults.append(f"{file.where(('lorawan', 'net_id'))}: lorawan: {error}")
     if config.lorawan is not None and config.semtech_udp is None:
-        where = _where(path, text, ("lorawan",))
+        where = file.where(("lorawan",))
         faults.append(f"{where}: lorawan: nothing brings its frames; add [semtech_udp], or take it out")
+    return faults
+
+
+def _shared_port(file: SiteFile, config: Config) -> list[str]:
+    """Return that CoAP and the packet forwarders are given one UDP port."""
+    if config.semtech_udp is None:
+        return []
+    (coap, coap_port), (own, own_port) = parse_endpoint(config.listen.coap), parse_endpoint(config.semtech_udp.listen)
+    everywhere = ipaddress.ip_address(coap).is_unspecified and (":" in coap or ":" not in own)  # "::" is IPv4's, too
+    if own_port == 0 or own_port != coap_port or not (coap == own or everywhere):
+        return []
+    where = file.where(("semtech_udp", "listen"))
+    return [f"{where}: semtech_udp.listen: {config.semtech_udp.listen!r} is listen.coap's port, too; use another"]
+
+
+def _shared_place(file: SiteFile, config: Config) -> list[str]:
+    """Return that two of the gateway's own files are given one name."""
+    faults: list[str] = []
+    journal, registry = config.journal.path, config.registry
+    taken = {registry.public_path(journal): "gateway.json", socket_path(journal): "control.sock"}
+    users = {os.path.realpath(path): name for path, name in taken.items()}
+    own = {"journal.path": journal}
+    own |= {"registry.key_file": registry.key_path(journal), "registry.records": registry.records_path(journal)}
+    for key, path in own.items():
+        user = users.setdefault(os.path.realpath(path), key)
+        if user != key:
+            faults.append(f"{file.where(tuple(key.split('.')))}: {key}: {str(path)!r} is {user}'s; name another place")
     return faults

@@ -4,10 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pave_gateway.store import retention
 
+
+def _file(path: Path) -> Path:
+    if not path.name or "\0" in path.name:
+        raise ValueError('name a file, such as "var/journal.sqlite"')
+    return path
+
+
+File = Annotated[Path, AfterValidator(_file)]
 Days = Annotated[int, Field(ge=1, le=36_500)]
 
 
@@ -30,7 +38,7 @@ class JournalConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    path: Path
+    path: File
     commit_interval_ms: Annotated[int, Field(ge=0, le=2000)] = 200
     disk_cap_mb: Annotated[int, Field(ge=64, le=100_000_000)] = retention.CAP_BYTES // 1_000_000
     at_cap: Literal["keep-newest", "keep-oldest", "refuse"] = retention.REFUSE

@@ -2,17 +2,23 @@
 
 import ipaddress
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from pave_gateway.core import limits
 
-Eui64 = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 Text = Annotated[str, Field(min_length=1, max_length=120)]
 Port = Annotated[int, Field(ge=1, le=65535)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+Name = Annotated[
+    str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="small letters, digits and -, 64 at most")
+]
+_APPLICATION = 'the id of the application as ChirpStack shows it, 36 characters, or "+" for all'
+_ID = 'its id of 3 or more small letters, digits and single -, such as "app1"'
+_TENANT = 'its id of small letters, digits and single -, such as "ttn", or "" for an installation of your own'
 
 
 class SecretError(Exception):
@@ -42,6 +48,24 @@ def endpoint(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def _gateways(given: Any) -> Any:
+    if given == "any":
+        return given
+    euis = list(cast("Sequence[Any]", given)) if isinstance(given, list | tuple) else []
+    if not 1 <= len(euis) <= limits.LORAWAN_CONCENTRATORS:
+        raise ValueError(f'write "any", or a list of 1 to {limits.LORAWAN_CONCENTRATORS} EUI-64 of concentrators')
+    for eui in euis:
+        if not isinstance(eui, str) or not re.fullmatch("[0-9a-f]{16}", eui):
+            raise ValueError(f"{eui!r} is no EUI-64; write 16 hexadecimal digits, letters small, in quotes")
+    return tuple(euis)
+
+
+def _web_server(text: str) -> str:
+    if not re.fullmatch(r"https?://[^/\s]+", text):
+        raise ValueError('write the root of a web server, such as "https://eu1.cloud.thethings.network"')
+    return text
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -53,9 +77,7 @@ class SemtechUdpConfig(_Strict):
     """
 
     listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:1700"
-    gateways: (
-        Literal["any"] | Annotated[tuple[Eui64, ...], Field(min_length=1, max_length=limits.LORAWAN_CONCENTRATORS)]
-    )
+    gateways: Annotated[Literal["any"] | tuple[str, ...], BeforeValidator(_gateways)]
 
     @model_validator(mode="after")
     def _known_off_loopback(self) -> "SemtechUdpConfig":
@@ -79,7 +101,7 @@ class ChirpStackConfig(_Strict):
     host: Text
     port: Port = 1883
     version: Literal["5", "3.1.1"] = "5"
-    application: Annotated[str, Field(pattern=r"^(\+|[0-9a-f-]{36})$")] = "+"
+    application: Annotated[str, Field(pattern=r"^(\+|[0-9a-f-]{36})$", description=_APPLICATION)] = "+"
     client_id: Name
     session_days: Annotated[int, Field(ge=1, le=365)] = 7
     tls: bool = False
@@ -97,11 +119,11 @@ class ThingsStackConfig(_Strict):
 
     host: Text
     port: Port = 8883
-    application: Annotated[str, Field(pattern=r"^[a-z0-9](?:[-]?[a-z0-9]){2,35}$")]
-    tenant: Annotated[str, Field(pattern=r"^([a-z0-9](?:[-]?[a-z0-9]){1,35})?$")] = "ttn"
+    application: Annotated[str, Field(pattern=r"^[a-z0-9](?:[-]?[a-z0-9]){2,35}$", description=_ID)]
+    tenant: Annotated[str, Field(pattern=r"^([a-z0-9](?:[-]?[a-z0-9]){1,35})?$", description=_TENANT)] = "ttn"
     tls: bool = True
     ca_file: Path | None = None
-    storage: Annotated[str, Field(pattern=r"^https?://[^/\s]+$")] | None = None
+    storage: Annotated[str, AfterValidator(_web_server)] | None = None
     key_file: Path | None = None
 
     @property

@@ -35,7 +35,7 @@ class LorawanConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    net_id: Annotated[str, Field(pattern="^[0-9a-f]{6}$")] = "000000"
+    net_id: Annotated[str, Field(pattern="^[0-9a-f]{6}$", description="6 hexadecimal digits, letters small")] = "000000"
     addresses: Addresses | None = None
     channels_hz: Annotated[tuple[Channel, ...], Field(max_length=CF_LIST_CHANNELS)] = LorawanSettings().channels_hz
     rx1_dr_offset: Annotated[int, Field(ge=0, le=5)] = 0

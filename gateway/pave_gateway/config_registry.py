@@ -5,6 +5,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pave_gateway.config_journal import File
+
+_KEY = "64 hexadecimal digits, letters small, as pave-flash shows them"
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -14,7 +18,7 @@ class TechnicianConfig(_Strict):
     """[[registry.technician]]: who may provision devices; `key` as `pave-flash` shows it."""
 
     name: Annotated[str, Field(min_length=1, max_length=120)]
-    key: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    key: Annotated[str, Field(pattern="^[0-9a-f]{64}$", description=_KEY)]
 
 
 class RegistryConfig(_Strict):
@@ -24,7 +28,7 @@ class RegistryConfig(_Strict):
     put into, is `records` there.
     """
 
-    key_file: Path | None = None
+    key_file: File | None = None
     records: Path | None = None
     technician: tuple[TechnicianConfig, ...] = ()
 

@@ -1,23 +1,26 @@
-"""What `doctor` looks at: what a gateway stands on. Nothing here changes anything but a probe's session at a broker."""
+"""What `doctor` looks at: what a gateway stands on. Nothing here changes anything but a probe's session at a broker.
 
+Whether a start would be refused is in `doctor_start`; here is the rest, and what is asked of others: the gateway that
+runs, the machine, ports, another's network server.
+"""
+
+import contextlib
 import fcntl
 import os
 import shutil
-import stat
+import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 
+from pave_gateway import doctor_start as start
 from pave_gateway.assembly.machine import this_machine
 from pave_gateway.cli_client import Client, NotRunningError, RefusedError
 from pave_gateway.config import Config, parse_endpoint
-from pave_gateway.config_lora_ingress import SecretError, endpoint
-from pave_gateway.findings import Finding, Severity, error, fine, warning
+from pave_gateway.config_lora_ingress import ChirpStackConfig, SecretError, ThingsStackConfig, endpoint
+from pave_gateway.findings import Finding, Severity, error, fine, of_message, warning
 from pave_gateway.ingress import chirpstack_doctor, chirpstack_ingress, things_stack_doctor, things_stack_ingress
 from pave_gateway.ports import FORWARDERS, PortError, tcp_listener, udp_port
-from pave_gateway.store.errors import JournalError
-from pave_gateway.store.key_file import KeyFileError, load_key_file
-from pave_gateway.store.reader import JournalReader
 
 _ROOM_SPARE_BYTES = 64_000_000  # beside the journal: its write-ahead log, and a copy while it is reshaped
 _NTP = "let NTP reach this machine, or say [clock] trusted = true where something else sets its clock"
@@ -25,26 +28,41 @@ _NTP = "let NTP reach this machine, or say [clock] trusted = true where somethin
 
 async def examine(config: Config, client: Client) -> list[Finding]:
     """Return all there is to say of a site's gateway, running or not; `client` asks it."""
-    is_running, own = ask_gateway(config, client)
-    found = [*own, *technicians(config), *key_file(config), *journal(config), *disk(config), *clock(config)]
+    with _as_its_user(config):
+        is_running, found = ask_gateway(config, client)
+        of_journal, stored = start.journal(config)
+        found += [*technicians(config), *start.key_file(config, stored), *of_journal]
+        if stored is not None:
+            found += start.registry(config, stored)
+        found += [*start.beside(config), *disk(config), *clock(config)]
+        if not is_running:
+            found += start.control(config)
+        of_server = await network_server(config)
     if not is_running:
         found += ports(config)
-    return [*found, *await network_server(config)]
+    return [*found, *of_server]
 
 
 def ask_gateway(config: Config, client: Client) -> tuple[bool, list[Finding]]:
     """Return whether a gateway has the journal, and what it says of itself."""
+    has_journal = _is_locked(config.journal.path)
     try:
         status = client.get("status")
     except NotRunningError:
-        if _is_locked(config.journal.path):
-            step = "look at its log: it is starting, or was started by an older version"
+        if has_journal:
+            step = "look at its log: it is starting, waits for room on its disk, or is of an older version"
             return True, [error("a gateway has the journal open, and does not listen on its control socket", step)]
         return False, [warning("the gateway does not run", "pave-gateway run --site ...")]
     except RefusedError as refused:
-        return True, [_of_message(str(refused))]
+        return True, [of_message(str(refused))]
+    if not has_journal:  # `start.control` says who it is that answers
+        return False, [warning("the gateway of this journal does not run", "pave-gateway run --site ...")]
+    found = [fine(f"the gateway runs: {status['journal']['stored']} readings stored")]
+    if status["site"] != config.site.id:
+        what = f"the gateway that has this journal is of site {status['site']!r}, the site file says {config.site.id!r}"
+        found = [error(what, "name the site file that it was started with, or give each site a folder of its own")]
     said = [Finding(Severity(one["severity"]), one["what"], one["next_step"]) for one in status["findings"]]
-    return True, [fine(f"the gateway runs: {status['statistics']['stored']} readings stored"), *said]
+    return True, found + said
 
 
 def technicians(config: Config) -> list[Finding]:
@@ -55,50 +73,12 @@ def technicians(config: Config) -> list[Finding]:
     return [warning("the site file names no technician: every provisioning record is refused", step)]
 
 
-def key_file(config: Config) -> list[Finding]:
-    """Return whether the key file is there, whole, of this site, and its owner's alone."""
-    path = config.registry.key_path(config.journal.path)
-    try:
-        if os.geteuid() == 0 and _owner(path) != 0:  # root may read it, and is not who owns it
-            return _mode(path)
-        found = load_key_file(path)
-    except FileNotFoundError:
-        if config.journal.path.exists():
-            step = "put its copy back; if no device was ever provisioned, the gateway makes one when it starts"
-            return [error(f"key file {path}: missing", step)]
-        return [fine(f"key file {path}: none yet, made at the first start")]
-    except KeyFileError as refused:
-        return [_of_message(str(refused))]
-    if found.site != config.site.id:
-        return [error(f"key file {path}: it is of site {found.site!r}, not {config.site.id!r}", "name the right one")]
-    return [fine(f"key file {path}: of this site, nobody else reads it; keep a copy off this machine")]
-
-
-def journal(config: Config) -> list[Finding]:
-    """Return whether the journal opens, and what it holds."""
-    path = config.journal.path
-    if not path.exists():
-        return [fine(f"journal {path}: none yet, made at the first start")]
-    try:
-        reader = JournalReader(path)
-        try:
-            usage = reader.usage(config.journal.policy([sink.name for sink in config.sink]))
-        finally:
-            reader.close()
-    except (JournalError, ValueError) as failure:
-        return [_of_message(str(failure))]
-    found = [fine(f"journal {path}: {usage.kept} readings, {usage.used_bytes / 1e6:.1f} MB")]
-    return found + [
-        warning(f"{count} readings that sink {sink} will never get were removed", "see its backlog, and at_cap")
-        for sink, count in usage.lost.items()
-    ]
-
-
 def disk(config: Config) -> list[Finding]:
     """Return whether the disk has room for what the journal may still take."""
-    folder = _existing(config.journal.path.parent)
+    path = config.journal.path
+    folder = start.existing(path.parent)
     free = shutil.disk_usage(folder).free
-    used = config.journal.path.stat().st_size if config.journal.path.exists() else 0
+    used = path.stat().st_size if start.is_there(path) else 0
     needed = max(0, config.journal.disk_cap_mb * 1_000_000 - used) + _ROOM_SPARE_BYTES
     what = f"disk of {folder}: {free / 1e6:,.0f} MB free"
     if free < _ROOM_SPARE_BYTES:
@@ -132,24 +112,29 @@ def ports(config: Config) -> list[Finding]:
 
 async def network_server(config: Config) -> list[Finding]:
     """Return what the broker of another's network server gives, where the site file names one."""
+    own = config.chirpstack or config.things_stack
+    if own is None:
+        return []
+    found = certificates(own)
+    if found:
+        return found
     try:
-        if config.chirpstack is not None:
-            settings = chirpstack_ingress.settings_of(config.chirpstack)
-            return await chirpstack_doctor.probe(settings, config.chirpstack.application)
-        if config.things_stack is not None:
-            own = config.things_stack
-            settings, storage = (
-                things_stack_ingress.settings_of(own, config.site.id),
-                things_stack_ingress.storage_of(own),
-            )
-            try:
-                now_ms = time.time_ns() // 1_000_000
-                found = await things_stack_doctor.probe(settings, own.uid, storage, now_ms)
-            finally:
-                await storage.close()
-            return [*found, *things_stack_doctor.promises(own)]
-    except (SecretError, OSError) as failure:
-        return [_of_message(str(failure))]
+        if isinstance(own, ChirpStackConfig):
+            return await chirpstack_doctor.probe(chirpstack_ingress.settings_of(own), own.application)
+        return await _things_stack(own, config.site.id)
+    except SecretError as failure:
+        return [of_message(str(failure))]
+
+
+def certificates(own: ChirpStackConfig | ThingsStackConfig) -> list[Finding]:
+    """Return whether the file of certificates that a network server is to be known by is of use."""
+    is_read = own.ca_file is not None and (own.tls or isinstance(own, ThingsStackConfig))
+    try:
+        if is_read:
+            ssl.create_default_context(cafile=str(own.ca_file))
+    except OSError as failure:
+        step = "name a file with certificates (PEM) that the gateway may read"
+        return [error(f"ca_file {own.ca_file}: {failure.strerror or failure}", step)]
     return []
 
 
@@ -159,21 +144,26 @@ def worst(found: Iterable[Finding]) -> Severity:
     return next((one for one in (Severity.ERROR, Severity.WARNING) if one in severities), Severity.FINE)
 
 
+async def _things_stack(own: ThingsStackConfig, site: str) -> list[Finding]:
+    settings, storage = things_stack_ingress.settings_of(own, site), things_stack_ingress.storage_of(own)
+    try:
+        found = await things_stack_doctor.probe(settings, own.uid, storage, time.time_ns() // 1_000_000)
+    finally:
+        await storage.close()
+    return [*found, *things_stack_doctor.promises(own)]
+
+
 def _try(name: str, take: Callable[[], object]) -> Finding:
     try:
         take()
     except PortError as failure:
-        return _of_message(str(failure))
+        return of_message(str(failure))
     return fine(f"{name}: free")
-
-
-def _of_message(message: str) -> Finding:
-    what, _, step = message.rpartition("; ")
-    return error(what, step) if what else error(message, "")
 
 
 def _is_locked(path: Path) -> bool:
     """Say whether a gateway has the journal, without taking it."""
+    path = Path(os.path.realpath(path))
     try:
         with path.with_name(path.name + ".lock").open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -184,16 +174,22 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
-def _owner(path: Path) -> int:
-    return path.stat().st_uid
+@contextlib.contextmanager
+def _as_its_user(config: Config) -> Generator[None]:
+    """Look as the user who owns the journal, where root asks: what root may read and write says nothing of others."""
+    owner = _owner(config)
+    if os.geteuid() != 0 or owner == 0:
+        yield
+        return
+    os.seteuid(owner)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
-def _mode(path: Path) -> list[Finding]:
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        return [error(f"key file {path}: mode {mode:04o} lets others at it", f"chmod 600 {path}")]
-    return [fine(f"key file {path}: user {_owner(path)} alone reads it; keep a copy off this machine")]
-
-
-def _existing(folder: Path) -> Path:
-    return folder if folder.exists() or folder == folder.parent else _existing(folder.parent)
+def _owner(config: Config) -> int:
+    """Return the user that the gateway runs as: who owns the journal, or what is there in the place of it."""
+    journal = config.journal.path
+    paths = (journal, config.registry.key_path(journal), start.existing(journal.parent))
+    return next(path.stat().st_uid for path in paths if start.is_there(path))

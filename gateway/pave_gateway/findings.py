@@ -34,3 +34,9 @@ def warning(what: str, next_step: str) -> Finding:
 def error(what: str, next_step: str) -> Finding:
     """Return that something does not work."""
     return Finding(Severity.ERROR, what, next_step)
+
+
+def of_message(message: str) -> Finding:
+    """Return an error from the line of a refusal, which ends with the next step behind a semicolon."""
+    what, _, step = message.rpartition("; ")
+    return error(what, step) if what else error(message, "")

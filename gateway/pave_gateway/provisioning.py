@@ -196,19 +196,25 @@ def public_file(key_file: KeyFile, gateway_id: bytes) -> bytes:
     return json.dumps(content, indent=1).encode() + b"\n"
 
 
-def public_key_in(raw: bytes) -> X25519PublicKey:
-    """Return the public key in a `public_file`: another gateway's, to seal records for.
+def public_key_in(raw: bytes, site: str) -> X25519PublicKey:
+    """Return the public key in a `public_file`: that of another gateway of `site`, to seal records for.
 
     Raises:
-        RecordError: it is none.
+        RecordError: it is none, or of another site, whose gateway would refuse every record.
     """
     try:
         content: Any = json.loads(raw)
         if content["pave_gateway"] != 1:
             raise ValueError
-        return X25519PublicKey.from_public_bytes(bytes.fromhex(content["public_key"]))
+        public, of_site = X25519PublicKey.from_public_bytes(bytes.fromhex(content["public_key"])), content["site"]
     except (ValueError, TypeError, LookupError):
         raise RecordError("not a gateway's public key file of version 1; make one with the gateway it is for") from None
+    if of_site != site:
+        raise RecordError(
+            f"the public key file is of a gateway of site {of_site!r}, and these devices are of {site!r}: it would"
+            f" refuse their records; name the gateway.json of another gateway of {site!r}"
+        )
+    return public
 
 
 def reader_id(public: X25519PublicKey) -> str:

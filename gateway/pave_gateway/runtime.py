@@ -34,6 +34,7 @@ from pave_gateway.sinks.engine import SinkEngine
 from pave_gateway.sinks.mqtt import MqttSink
 from pave_gateway.store.journal import Journal
 from pave_gateway.store.threaded import ThreadedCommitter
+from pave_gateway.waiting import with_room
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +90,8 @@ class Runtime:
                 udp_port(*endpoint(self._config.semtech_udp.listen), key=FORWARDERS)
             listener = stack.enter_context(tcp_listener(http_host, http_port))
             self.waits_for = f"the disk with journal {self._config.journal.path}"
-            gateway = self.gateway = await open_gateway(self._config, machine, self._committer_factory, stack)
+            open_ = partial(open_gateway, self._config, machine, self._committer_factory)
+            gateway = self.gateway = await with_room(open_, stack, listener)
             self._config = gateway.core.config  # without the places, which are many
             engines = self.sinks = [_engine(gateway, sink) for sink in self._config.sink]
             for engine in engines:

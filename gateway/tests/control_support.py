@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +13,34 @@ import httpx
 from gateway_support import running, site_file
 from typer.testing import CliRunner, Result
 
-from pave_gateway.cli import app
+from pave_gateway.cli_app import app
 from pave_gateway.config import Config, load
 from pave_gateway.control_address import socket_path
 from pave_gateway.runtime import Runtime
+from pave_gateway.store.reader import JournalReader
 from pave_tools.provisioning import (
     Flashed,
+    OscoreKeys,
     make_record,
     new_oscore_keys,
     public_hex,
     read_reader,
     technician_key,
+    write_record,
 )
 
 
 class Laboratory:
     """A site with a technician, in a folder."""
 
-    def __init__(self, folder: Path, extra: str = "") -> None:
+    def __init__(self, folder: Path, extra: str = "", insecure: bool = True) -> None:
+        """`extra` is TOML; `insecure`: with plain CoAP."""
         self.folder = folder
         self.technician = technician_key(folder / "technician.key")
         key = public_hex(self.technician)
         self.site = site_file(folder, f'[[registry.technician]]\nname = "Jeanne"\nkey = "{key}"\n{extra}')
+        if not insecure:
+            self.site.write_text(self.site.read_text().replace("insecure = true", "insecure = false"))
         self.socket = socket_path(self.config.journal.path)
 
     @property
@@ -43,10 +49,23 @@ class Laboratory:
 
     def record(self, device: str, epoch: int = 100, kind: str = "presence") -> bytes:
         """Return the provisioning record of a device that has just been flashed."""
+        return self._flash(device, epoch, kind)[2]
+
+    def provision(self, device: str, epoch: int = 100, kind: str = "presence") -> OscoreKeys:
+        """Flash a device: its record lands in the gateway's folder. Return its keys."""
+        flashed, keys, record = self._flash(device, epoch, kind)
+        write_record(self.folder / "records", flashed, record)
+        return keys
+
+    def _flash(self, device: str, epoch: int, kind: str) -> tuple[Flashed, OscoreKeys, bytes]:
         reader = read_reader(self.folder / "gateway.json")
-        keys = new_oscore_keys(device, reader)
-        flashed = Flashed(device, kind, "pave-presence-v1", "1.0", epoch)
-        return make_record(flashed, keys, None, self.technician, [reader])
+        flashed, keys = Flashed(device, kind, "pave-presence-v1", "1.0", epoch), new_oscore_keys(device, reader)
+        return flashed, keys, make_record(flashed, keys, None, self.technician, [reader])
+
+    def stored(self) -> list[str]:
+        """Return the identities of all readings in the journal."""
+        with closing(JournalReader(self.config.journal.path)) as reader:
+            return [stored.row.identity for batch in reader.all() for stored in batch]
 
     def file(self, name: str, content: bytes) -> Path:
         """Write a file of what somebody brought."""

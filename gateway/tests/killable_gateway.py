@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pave_gateway.cli import serve
+from pave_gateway.cli_app import serve
 from pave_gateway.config import Config, load
 from pave_gateway.core.committer import Committed, Done, Row
 from pave_gateway.runtime import Runtime

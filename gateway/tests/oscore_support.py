@@ -19,6 +19,7 @@ from pave_gateway.core.committer import (
 )
 from pave_gateway.core.ingest import Ingest
 from pave_gateway.core.instant import Now
+from pave_gateway.core.keys import DeviceKeys
 from pave_gateway.core.oscore_contexts import OscoreContexts
 from pave_gateway.core.places import Place
 from pave_gateway.core.rows import ReadingRow, ReplayRow, SenderRow, StoredReading
@@ -37,25 +38,13 @@ GATEWAY_ID = b"\x80GW"
 ERA_JUMP = 1 << 30
 
 
-@dataclass(frozen=True)
-class Keys:
-    """See `core.oscore_contexts.DeviceKeys`."""
-
-    device: str
-    master_secret: bytes
-    master_salt: bytes
-    sender_id: bytes
-    recipient_id: bytes
-    id_context: bytes | None = None
-
-
 def device_name(number: int) -> str:
     return f"24a160fffe{number:06x}"
 
 
-def keys_of(number: int, id_context: bytes | None = None, gateway_id: bytes = GATEWAY_ID) -> Keys:
+def keys_of(number: int, id_context: bytes | None = None, gateway_id: bytes = GATEWAY_ID) -> DeviceKeys:
     secret = random.Random(number).randbytes(16)
-    return Keys(device_name(number), secret, b"salt", gateway_id, number.to_bytes(3, "big"), id_context)
+    return DeviceKeys(device_name(number), secret, b"salt", gateway_id, number.to_bytes(3, "big"), id_context)
 
 
 class Sealer:

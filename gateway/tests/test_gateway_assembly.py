@@ -10,69 +10,29 @@ from typing import Any
 
 import httpx
 import pytest
-from gateway_support import BAY, KIOSK, TAXI, running, site_file, until
+from control_support import Laboratory
+from gateway_support import BAY, KIOSK, TAXI, running, until
 from oscore_device import OscoreDevice
 
 from pave_gateway.assembly.gateway import Gateway
 from pave_gateway.assembly.machine import Machine, this_machine
-from pave_gateway.config import Config, load
 from pave_gateway.core.change import submit
 from pave_gateway.core.committer import CommitFailed
 from pave_gateway.core.registry_change import By, NotRecorded, Recorded
 from pave_gateway.core.silence import Hearing
 from pave_gateway.ingress import coap_site
 from pave_gateway.runtime import Addresses
-from pave_gateway.store.journal import JournalReader
 from pave_gateway.store.threaded import ThreadedCommitter
-from pave_tools.provisioning import (
-    Flashed,
-    OscoreKeys,
-    make_record,
-    new_oscore_keys,
-    public_hex,
-    read_reader,
-    technician_key,
-    write_record,
-)
+from pave_tools.provisioning import OscoreKeys, technician_key
 from pave_wire import coap, command, hello, model, shadow
 
 NEW = "24a160fffe000103"
 ANNE = By("anne", 1_795_000_000_000)
 
 
-class Laboratory:
-    """A site without plain CoAP, its technician's laptop, and gateways one after the other."""
-
-    def __init__(self, folder: Path, extra: str = "") -> None:
-        self.folder = folder
-        self.technician = technician_key(folder / "technician.key")
-        key = public_hex(self.technician)
-        self.path = site_file(folder, f'[[registry.technician]]\nname = "Jeanne"\nkey = "{key}"\n{extra}')
-        self.path.write_text(self.path.read_text().replace("insecure = true", "insecure = false"))
-
-    @property
-    def config(self) -> Config:
-        return load(self.path)
-
-    def provision(self, device: str, epoch: int = 100, kind: str = "presence") -> OscoreKeys:
-        """Flash a device: its record lands in the gateway's folder."""
-        reader = read_reader(self.folder / "gateway.json")
-        flashed = Flashed(device, kind, "pave-presence-v1", "1.0", epoch)
-        keys = new_oscore_keys(device, reader)
-        write_record(self.folder / "records", flashed, make_record(flashed, keys, None, self.technician, [reader]))
-        return keys
-
-    def stored(self) -> list[str]:
-        reader = JournalReader(self.folder / "journal.sqlite")
-        try:
-            return [stored.row.identity for batch in reader.all() for stored in batch]
-        finally:
-            reader.close()
-
-
 @pytest.fixture
 async def lab(tmp_path: Path) -> Laboratory:
-    made = Laboratory(tmp_path)
+    made = Laboratory(tmp_path, insecure=False)
     async with running(made.config):  # a first start makes key file and public file
         pass
     return made
@@ -85,7 +45,7 @@ def at(addresses: Addresses) -> tuple[str, int]:
 
 async def refused(lab: Laboratory) -> str:
     """Run the command that must not start; return what it says."""
-    command_line = [sys.executable, "-m", "pave_gateway", "run", "--site", str(lab.path)]
+    command_line = [sys.executable, "-m", "pave_gateway", "run", "--site", str(lab.site)]
     process = await asyncio.create_subprocess_exec(*command_line, stderr=asyncio.subprocess.PIPE)
     _, told = await process.communicate()
     assert process.returncode == 2
@@ -162,7 +122,7 @@ async def test_what_is_no_record_in_the_folder_stops_nothing(lab: Laboratory, ca
 
 
 async def test_a_place_that_leaves_the_site_file_is_told_of(lab: Laboratory, caplog) -> None:
-    lab.path.write_text(lab.path.read_text().replace('id = "lab-l-01"', 'id = "lab-l-99"'))
+    lab.site.write_text(lab.site.read_text().replace('id = "lab-l-01"', 'id = "lab-l-99"'))
     async with running(lab.config) as (runtime, _):
         assert runtime.gateway.core.registry.device_at("lab-l-99") == BAY
     assert f"lab-l-01 is no longer in the site file: device {BAY} is released from it" in caplog.text
@@ -255,7 +215,7 @@ async def test_a_retired_device_is_refused_at_once_and_after_a_restart(lab: Labo
         with pytest.raises(TimeoutError):
             await device.report(2)
         assert BAY not in runtime.gateway.core.registry.admitted
-    lab.path.write_text(lab.path.read_text().replace(f'device = "{BAY}"\n', ""))
+    lab.site.write_text(lab.site.read_text().replace(f'device = "{BAY}"\n', ""))
     async with running(lab.config) as (runtime, _):
         assert len(runtime.gateway.core.contexts) == 0
     device.close()
@@ -335,7 +295,7 @@ async def test_a_lost_key_file_refuses_the_start_and_says_what_to_do(lab: Labora
 
 
 async def test_a_site_file_that_contradicts_the_registry_refuses_the_start(lab: Laboratory) -> None:
-    lab.path.write_text(lab.path.read_text().replace(BAY, NEW))
+    lab.site.write_text(lab.site.read_text().replace(BAY, NEW))
     result = await refused(lab)
     assert f"lab-l-01: the site file names device {NEW}, but the registry has {BAY} there" in result
 
@@ -432,7 +392,7 @@ async def test_links_that_cannot_come_up_leave_nothing_running(lab: Laboratory, 
 
 
 async def test_lorawan_is_served_by_the_same_gateway_and_its_capacity_is_shown(tmp_path: Path) -> None:
-    lab = Laboratory(tmp_path, '[semtech_udp]\nlisten = "127.0.0.1:0"\ngateways = "any"\n')
+    lab = Laboratory(tmp_path, '[semtech_udp]\nlisten = "127.0.0.1:0"\ngateways = "any"\n', insecure=False)
     async with running(lab.config) as (_, addresses):
         assert addresses.semtech_udp is not None
         async with httpx.AsyncClient(trust_env=False) as client:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from chirpstack_site import DEVICES, ChirpStackSide
+from control_support import Laboratory
 from gateway_support import running, until
 from lora_ingress_support import Mosquitto
 from lorawan_support import JOIN_EUI, Device, event_of, hello_of
-from test_gateway_assembly import Laboratory
 from test_semtech_udp_server import Mast
 
 from pave_emulator.air.txpk import Shape
@@ -33,8 +33,8 @@ LISTEN = '[semtech_udp]\nlisten = "127.0.0.1:1700"\ngateways = ["00000000000000a
 
 def lora_site(folder: Path, device: Device, sections: str) -> Laboratory:
     """Return a site whose first bay has `device`, by the site file."""
-    lab = Laboratory(folder, sections)
-    lab.path.write_text(lab.path.read_text().replace("24a160fffe000101", device.eui))
+    lab = Laboratory(folder, sections, insecure=False)
+    lab.site.write_text(lab.site.read_text().replace("24a160fffe000101", device.eui))
     return lab
 
 
@@ -72,7 +72,7 @@ async def life(lab: Laboratory, device: Device, script: Any) -> Any:
     )  # fmt: skip
     async with AsyncExitStack() as stack:
         gateway = await open_gateway(
-            load(lab.path), machine, lambda journal, config, trusted: Gate(InlineCommitter(journal)), stack
+            load(lab.site), machine, lambda journal, config, trusted: Gate(InlineCommitter(journal)), stack
         )
         links = await listen(gateway, "127.0.0.1", 5683, stack)
         assert links.lora is not None and links.lora.address is not None
@@ -253,8 +253,8 @@ async def test_chirpstack_brings_the_same_readings_to_the_same_log(tmp_path: Pat
     broker = Mosquitto(tmp_path)
     side = ChirpStackSide(broker.port)
     sections = f'[chirpstack]\nhost = "127.0.0.1"\nport = {broker.port}\nclient_id = "pave-lab"\n'
-    lab = Laboratory(tmp_path, sections)
-    lab.path.write_text(lab.path.read_text().replace("24a160fffe000101", DEVICES[0]))
+    lab = Laboratory(tmp_path, sections, insecure=False)
+    lab.site.write_text(lab.site.read_text().replace("24a160fffe000101", DEVICES[0]))
     try:
         async with running(lab.config) as (runtime, _):
             lora = runtime.links.lora

@@ -9,22 +9,26 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import apsw
 import pytest
 from control_support import Laboratory
-from gateway_support import BAY, KIOSK, TAXI, free_port, reading, start_gateway
+from gateway_support import BAY, KIOSK, TAXI, free_port, mqtt_sink, reading, running, start_gateway, until
 from oscore_device import OscoreDevice
 
 from pave_gateway import doctor
+from pave_gateway.assembly.machine import this_machine
 from pave_gateway.cli_client import Client
+from pave_gateway.config import load
 from pave_gateway.findings import Severity
 from pave_gateway.store import files
 from pave_gateway.store.key_file import load_key_file
 from pave_tools.provisioning import Flashed, make_record, new_oscore_keys, read_reader
-from pave_wire import command
+from pave_wire import cbor, command
 
 NEW = "24a160fffe000103"
 LABEL = "24:A1:60:FF:FE:00:01:03"  # as it stands on the device
@@ -221,6 +225,7 @@ async def test_a_backup_takes_the_place_of_nothing_that_the_gateway_needs(known:
 
 
 async def test_the_journals_damage_is_seen_and_the_key_rotated_by_commands(known: Laboratory) -> None:
+    keys = known.folder / "journal.sqlite.keys"
     db = apsw.Connection(str(known.folder / "journal.sqlite"))
     db.execute("INSERT INTO meta VALUES ('damaged', 'the journal was damaged; 7 readings are lost')")
     db.close()
@@ -231,13 +236,54 @@ async def test_the_journals_damage_is_seen_and_the_key_rotated_by_commands(known
         assert "nothing to do" in (await known.refused("journal", "seen"))[1]
         await known.run("records", "import", str(known.file("one.pave", known.record(BAY))))
         told = await known.run("keys", "rotate")
-        assert "1 devices sealed anew, 2 keys in the file" in told
-        assert str(known.folder / "journal.sqlite.keys") in told
-        assert "Left under older keys" not in told
+        assert "everything is sealed under the newest key" in told
+        assert f"Copy the key file off this machine again, an older copy does not open the journal: {keys}" in told
         await known.run("shadow", "set", KIOSK, 'wifi={"ssid": "Bercy", "key": "correct horse"}')
-        assert "Left under older keys: 1 Wi-Fi passphrases" in await known.run("keys", "rotate")
-        assert len(load_key_file(known.folder / "journal.sqlite.keys").sealing) == 3
-        assert [act["act"] for act in await known.answer("devices", "log")].count("new sealing key") == 2
+        done = await known.answer("keys", "rotate")
+        assert [part["anew"] for part in done["parts"]] == [1, 1, 0]
+        assert (len(load_key_file(keys).sealing), len(load_key_file(keys).dropped)) == (1, 2)
+        shown = await known.run("keys", "show")
+        assert f"{keys}: sealing key {done['sealing'][0]['id']}" in shown and shown.count("no longer in the file") == 2
+        acts = [act["act"] for act in await known.answer("devices", "log")]
+        assert (acts.count("new sealing key"), acts.count("sealing key dropped")) == (2, 2)
+
+
+async def test_a_rotation_that_leaves_a_secret_ends_with_status_1_and_says_which_and_what_to_do(
+    known: Laboratory,
+) -> None:
+    async with known.gateway():
+        await known.run("records", "import", str(known.file("one.pave", known.record(BAY))))
+    with closing(apsw.Connection(str(known.folder / "journal.sqlite"))) as db:
+        wifi = {0: 1, 1: "Bercy", 2: b"?" * 40, 3: True}
+        db.execute("INSERT INTO shadow_desired VALUES (?, 1, ?)", (KIOSK, cbor.dumps({15: wifi})))
+    async with known.gateway():
+        refused = await asyncio.to_thread(known.cli, "keys", "rotate")
+        assert refused.exit_code == 1
+        assert f"wifi keys of {KIOSK}: not a sealed value of version 1; set the device's wifi again" in refused.stdout
+        assert any("do not open" in one["what"] for one in (await known.answer("status"))["findings"])
+        await known.run("shadow", "set", KIOSK, 'wifi={"ssid": "Bercy", "key": "correct horse"}')
+        assert "everything is sealed" in await known.run("keys", "rotate")
+
+
+async def test_a_backup_of_before_a_rotation_says_when_it_is_restored_what_it_needs(known: Laboratory) -> None:
+    backup, keys = known.folder / "backup.sqlite", known.folder / "journal.sqlite.keys"
+    async with known.gateway():
+        await known.run("records", "import", str(known.file("one.pave", known.record(BAY))))
+        assert "It opens with the key file of today alone" in await known.run("backup", str(backup))
+        older = load_key_file(keys).sealing[0]
+        await known.run("keys", "rotate")
+    told = known.cli("restore", str(backup), "--force").stdout
+    assert f"Before you start the gateway: key file {keys}: the journal is a backup of before a rotation" in told
+    assert f"{older.id.hex()} (made {older.made}" in told
+    refused = start_that_ends(known, MAIN)
+    assert refused.returncode == 2 and "the journal is a backup of before a rotation" in refused.stderr
+    content = json.loads(keys.read_text())
+    content["sealing"].insert(0, {"made": older.made, "key": older.key.hex()})  # what it says, by hand
+    keys.write_text(json.dumps(content))
+    async with known.gateway() as runtime:
+        assert runtime.gateway.core.registrar.keys.secrets(BAY) is not None
+        await until(lambda: not runtime.gateway.rotation.is_running)
+    assert [key.id for key in load_key_file(keys).sealing] != [older.id] and len(load_key_file(keys).sealing) == 1
 
 
 # Starts that come to nothing
@@ -304,6 +350,36 @@ def test_a_start_on_a_disk_that_does_not_answer_ends_when_told_to_and_says_what_
     assert lasted_s < 10
 
 
+SLOW = """
+import sys, time
+from pave_gateway.cli import main
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "MODULE":
+            print("loading", flush=True)
+            time.sleep(60)
+
+sys.meta_path.insert(0, Slow())
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["pave_gateway.cli_app", "pave_gateway.runtime"])
+def test_ctrl_c_while_the_gateway_is_still_being_loaded_is_one_line_and_status_130(
+    lab: Laboratory, module: str
+) -> None:
+    command = [sys.executable, "-c", SLOW.replace("MODULE", module), "run", "--site", str(lab.site)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "loading\n"
+            process.send_signal(signal.SIGINT)
+            told = process.communicate(timeout=15)[1]
+        finally:
+            process.kill()
+    assert (process.returncode, told) == (130, "interrupted\n")
+
+
 # Running or not
 
 
@@ -326,6 +402,38 @@ async def test_a_gateway_of_its_own_process_is_asked_killed_and_its_socket_repla
     async with lab.gateway():
         assert (await lab.answer("devices", "show", TAXI))["state"] == "retired"
     assert not lab.socket.exists()
+
+
+async def test_a_gateway_with_another_journal_than_the_site_files_is_found_by_all_commands(
+    lab: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = f"journal.path={lab.folder}/other/journal.sqlite"
+    async with running(load(lab.site, [journal])):
+        assert (await lab.refused("status"))[0] == 3
+        monkeypatch.setenv("PAVE_SET", f"{journal} listen.http=127.0.0.1:1")
+        assert (await lab.answer("status"))["site"] == "lab"
+        assert "the gateway runs" in await lab.run("doctor")
+        assert "checked" in await lab.run("backup", str(lab.folder / "copy.sqlite"))
+    told = await lab.refused("check-config", "--set", "listen.http=there")
+    assert (told[0], told[1][:30]) == (2, "--set listen.http=there: liste")
+    monkeypatch.setenv("PAVE_SET", "journal.pth=x")
+    status, told = await lab.refused("devices", "list")
+    assert (status, "--set journal.pth=x: journal.pth: is not a key here; did you mean 'path'?" in told) == (2, True)
+
+
+async def test_what_a_sink_holds_back_for_the_clock_is_told_with_the_reason(tmp_path: Path) -> None:
+    lab = Laboratory(tmp_path, mqtt_sink(free_port()))
+    machine = replace(this_machine(False), is_synchronized=lambda: False)
+    async with lab.gateway(machine=machine) as runtime:
+        stored = asyncio.get_running_loop().create_future()
+        runtime.gateway.core.ingest.offer([reading()], runtime.gateway.core.now(), stored.set_result)
+        await stored
+        await until(lambda: runtime.sinks[0].held)
+        told = await lab.run("status")
+        assert "sink city: 1 readings are held back: the time of the next is doubtful" in told
+        assert "-> let NTP reach this machine" in told
+        assert "1 behind, held back until the clock is synchronized" in told
+        assert "sink city: 1 readings are held back" in await lab.run("doctor")
 
 
 # Doctor

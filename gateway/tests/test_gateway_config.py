@@ -1,19 +1,26 @@
 """The site file: what is refused, and how it is said."""
 
+import copy
+import re
 import socket
 import subprocess
 import sys
+import tomllib
+from datetime import date
 from pathlib import Path
+from typing import get_origin
 
 import pytest
 from gateway_support import mqtt_sink, site_file
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
-from pave_gateway.config import ConfigError, load, parse_endpoint
+from pave_gateway.config import Config, ConfigError, load, parse_endpoint
+from pave_gateway.config_faults import SiteFile, refusals, table_of
 from pave_gateway.ports import PortError, tcp_listener, udp_port
 from pave_gateway.toml_lines import line_of
 
-from pave_gateway.cli import app  # isort: skip
+from pave_gateway.cli_app import app  # isort: skip
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bercy" / "site.toml"
 
@@ -206,3 +213,140 @@ def test_check_config_says_what_a_site_has(tmp_path):
     result = CliRunner().invoke(app, ["check-config", "--site", str(site_file(tmp_path))])
     assert result.exit_code == 0
     assert "2 bays, 1 kiosks, 0 sinks" in result.stdout
+
+
+# One line per fault
+
+EVERYTHING = """
+[lorawan]
+net_id = "000000"
+addresses = "01a20000/16"
+channels_hz = [867100000]
+[semtech_udp]
+gateways = ["00000000000000a1"]
+[chirpstack]
+host = "broker"
+client_id = "lab"
+ca_file = "ca.pem"
+username = "me"
+password_file = "password"
+[things_stack]
+host = "eu1"
+application = "app1"
+storage = "https://eu1"
+[registry]
+key_file = "keys"
+records = "records"
+[[registry.technician]]
+name = "Jeanne"
+key = "0000000000000000000000000000000000000000000000000000000000000000"
+"""
+WRONG = ("", "no such", "\0", "x" * 300, -1, 10**30, 1.5, float("nan"), True, date(2026, 11, 23), [], ["x"], {})
+
+
+def leaves(model, at=()):
+    """Yield where each key that is no table stands: ("bay", 0, "lat")."""
+    for name, field in model.model_fields.items():
+        inside = table_of(field.annotation)
+        if inside is None:
+            yield (*at, name)
+        else:
+            yield from leaves(inside, (*at, name, 0) if get_origin(field.annotation) is tuple else (*at, name))
+
+
+def with_value(data, at, value):
+    changed = copy.deepcopy(data)
+    table = changed
+    for part in at[:-1]:
+        table = table.setdefault(part, {}) if isinstance(part, str) else table[part]
+    table[at[-1]] = value
+    return changed
+
+
+def lines_of(path, data):
+    try:
+        Config.model_validate(data)
+    except ValidationError as error:
+        return refusals(SiteFile(path, path.read_text(), {}), Config, error)
+    return []
+
+
+def test_every_wrong_value_of_every_key_is_one_line_in_the_words_of_the_file(tmp_path):
+    path = site_file(tmp_path, mqtt_sink(1883) + EVERYTHING)
+    data = tomllib.loads(path.read_text())
+    assert lines_of(path, data) == []
+    seen = dict.fromkeys(leaves(Config), 0)
+    for at in seen:
+        key = ".".join(str(part + 1) if isinstance(part, int) else part for part in at)
+        for value in WRONG:
+            lines = lines_of(path, with_value(data, at, value))
+            seen[at] += len(lines)
+            assert len(lines) <= 1, lines
+            for line in lines:
+                assert re.match(rf"{re.escape(str(path))}(:\d+)?: {re.escape(key)}[.:]", line), line
+                assert not re.search(r"should|valid|instance|pydantic|literal\[|constrained|\n", line), line
+                assert len(line) < 400 + len(str(path)), line
+    assert min(seen.values()) > 0, [at for at, count in seen.items() if not count]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('device = "24a160fffe000101"', 'device = "24A1"', "bay.1.device: '24A1' will not do: write an EUI-64"),
+        ("[[kiosk]]", "[kiosk]", "kiosk: write it as a table, [[kiosk]] and its keys in lines below"),
+        ('[site]\nid = "lab"', 'site = 3\n[sites]\nid = "lab"', "site: 3 will not do: write it as a table, [site]"),
+        ("trusted = true", 'trusted = "perhaps"', "clock.trusted: 'perhaps' will not do: write true or false"),
+        ("port = 1883", "port = 0", "sink.1.port: 0 will not do: write 1 or more"),
+        ('version = "5"', "version = 5", "sink.1.version: 5 will not do: write '5' or '3.1.1'"),
+        ('kind = "mqtt"', 'kind = "http"', "sink.1.kind: 'http' will not do: write 'mqtt'"),
+        ('id = "lab"', 'id = "Lab 1"', "site.id: 'Lab 1' will not do: write small letters, digits and -"),
+        ("[coap]", "[coaps]", "coaps: is not a key here; did you mean 'coap'?"),
+    ],
+)
+def test_a_fault_is_one_line_with_its_place_the_value_and_what_to_write(tmp_path, old, new, expected):
+    path = changed(tmp_path, old, new)
+    lines = [line for line in error_of(path).splitlines() if "sites" not in line]
+    assert len(lines) == 1
+    assert re.match(rf"{re.escape(str(path))}(:\d+)?: {re.escape(expected)}", lines[0]), lines[0]
+
+
+def test_a_list_of_concentrators_with_a_wrong_one_names_that_one(tmp_path):
+    message = error_of(site_file(tmp_path, '[semtech_udp]\ngateways = ["00000000000000a1", "A2"]\n'))
+    assert message.count("\n") == 0
+    assert "semtech_udp.gateways: ['00000000000000a1', 'A2'] will not do: 'A2' is no EUI-64" in message
+    message = error_of(site_file(tmp_path, '[semtech_udp]\ngateways = "all"\n'))
+    assert "semtech_udp.gateways: 'all' will not do: write \"any\", or a list" in message
+
+
+@pytest.mark.parametrize(
+    ("coap", "own", "is_refused"),
+    [
+        ("127.0.0.1:1700", "127.0.0.1:1700", True),
+        ("0.0.0.0:1700", "127.0.0.1:1700", True),
+        ("[::]:1700", "127.0.0.1:1700", True),
+        ("0.0.0.0:1700", "[::1]:1700", False),
+        ("127.0.0.2:1700", "127.0.0.1:1700", False),
+        ("127.0.0.1:0", "127.0.0.1:0", False),
+    ],
+)
+def test_coap_and_packet_forwarders_cannot_share_a_port(tmp_path, coap, own, is_refused):
+    path = site_file(tmp_path, f'[semtech_udp]\nlisten = "{own}"\ngateways = "any"\n')
+    path.write_text(path.read_text().replace('coap = "127.0.0.1:0"', f'coap = "{coap}"'))
+    if not is_refused:
+        load(path)
+        return
+    line = path.read_text().splitlines().index(f'listen = "{own}"') + 1
+    assert error_of(path) == f"{path}:{line}: semtech_udp.listen: {own!r} is listen.coap's port, too; use another"
+
+
+def test_two_of_the_gateways_own_files_cannot_have_one_name(tmp_path):
+    path = site_file(tmp_path, f'[registry]\nkey_file = "{tmp_path}/x/../journal.sqlite"\n')
+    assert "registry.key_file: " in error_of(path) and "is journal.path's; name another place" in error_of(path)
+    assert "is gateway.json's" in error_of(site_file(tmp_path), f"journal.path={tmp_path}/gateway.json")
+    assert "is control.sock's" in error_of(site_file(tmp_path), f"registry.records={tmp_path}/control.sock")
+
+
+def test_an_override_of_a_sink_where_the_file_has_none_such_is_refused(tmp_path):
+    path = site_file(tmp_path)
+    path.write_text('sink = "city"\n' + path.read_text())
+    assert "there is no sink 'city'" in error_of(path, "sink.city.port=1")

@@ -315,16 +315,33 @@ def under_newest(lab: Laboratory) -> list[bool]:
     return [keyring.is_newest(value) for _, value in sealed]
 
 
-async def test_after_a_rotation_devices_are_under_the_new_key_and_everything_opens_as_before(keyed: Laboratory) -> None:
+async def whole(client: Any) -> dict[str, Any]:
+    """Return how the keys stand once no rotation runs."""
+    async with asyncio.timeout(10):
+        while (found := (await client.get("/keys")).json())["running"]:
+            await asyncio.sleep(0.02)
+    return found
+
+
+def anew(found: dict[str, Any]) -> list[int]:
+    return [part["anew"] for part in found["parts"]]
+
+
+async def test_after_a_rotation_all_is_under_the_new_key_and_everything_opens_as_before(keyed: Laboratory) -> None:
     async with keyed.gateway() as runtime, keyed.client() as client:
         core = runtime.gateway.core
         before = core.registrar.keys.secrets(BAY)
-        done = (await client.post("/keys/rotate")).json()
-        counts = (done["devices"], done["sealing_keys"], done["older_wifi"], done["older_sessions"])
-        assert counts == (2, 2, 1, 0)
+        (old,) = (await whole(client))["sealing"]
+        begun = await client.post("/keys/rotate")
+        assert (begun.status_code, begun.json()["running"], len(begun.json()["sealing"])) == (202, True, 2)
+        done = await whole(client)
+        assert [part["name"] for part in done["parts"]] == ["device keys", "Wi-Fi passphrases", "LoRaWAN sessions"]
+        assert (anew(done), len(done["sealing"]), done["faults"], done["trouble"]) == ([2, 1, 0], 1, [], "")
+        assert [(key["id"], key["made"]) for key in done["dropped"]] == [(old["id"], old["made"])]
         assert under_newest(keyed) == [True, True]
-        trail = (await client.get("/acts", params={"after": done["act"] - 1})).json()["acts"]
-        assert [(act["act"], act["detail"]) for act in trail] == [("new sealing key", "2 devices sealed anew")]
+        trail = (await client.get("/acts")).json()["acts"][-2:]
+        assert [act["act"] for act in trail] == ["new sealing key", "sealing key dropped"]
+        assert trail[1]["number"] == done["act"] and trail[1]["detail"] == f"{old['id']}; 3 secrets sealed anew"
         assert b"correct horse" in core.shadows.payload(KIOSK, secure=True)
         added = {"name": NEW, "content": keyed.record(NEW).decode()}
         assert (await client.post("/records", json={"records": [added]})).json()["results"][0]["result"] == "added"
@@ -334,23 +351,30 @@ async def test_after_a_rotation_devices_are_under_the_new_key_and_everything_ope
         core = runtime.gateway.core
         assert core.registrar.keys.secrets(BAY) == before
         assert b"correct horse" in core.shadows.payload(KIOSK, secure=True)
-        again = await asyncio.gather(*(client.post("/keys/rotate") for _ in range(2)))
-        assert sorted(answer.json()["sealing_keys"] for answer in again) == [3, 4], "two at once are two rotations"
+        await asyncio.gather(*(client.post("/keys/rotate") for _ in range(2)))
+        found = await whole(client)
+        assert (anew(found), len(found["sealing"]), len(found["dropped"])) == ([3, 1, 0], 1, 2), "two at once are one"
         assert under_newest(keyed) == [True, True, True]
 
 
-async def test_a_rotation_that_the_disk_cut_short_is_gone_on_with_after_a_restart(
+async def test_a_rotation_waits_for_a_full_disk_and_is_gone_on_with_by_the_next_start(
     keyed: Laboratory, disk: FaultyDisk
 ) -> None:
     async with keyed.asked() as client:
+        await whole(client)
         disk.fault = full
-        problem(await client.post("/keys/rotate"), 503)
-        disk.fault = None
-    assert under_newest(keyed) == [False, False]  # the new key is in the file, and nothing is under it yet
+        assert (await client.post("/keys/rotate")).status_code == 202
+        async with asyncio.timeout(10):
+            while not (found := (await client.get("/keys")).json())["trouble"]:
+                await asyncio.sleep(0.02)
+        assert "full" in found["trouble"] and found["running"]
+        assert any("rotation" in one["what"] for one in (await client.get("/status")).json()["findings"])
+    disk.fault = None
+    assert len(load_key_file(key_path(keyed)).sealing) == 2 and under_newest(keyed) == [False, False]
     async with keyed.asked() as client:
-        done = (await client.post("/keys/rotate")).json()
-        assert (done["devices"], done["sealing_keys"]) == (2, 2), "no further key was made"
-        assert under_newest(keyed) == [True, True]
+        found = await whole(client)
+        assert (len(found["sealing"]), len(found["dropped"])) == (1, 1), "no further key was made"
+    assert under_newest(keyed) == [True, True]
 
 
 async def test_a_rotation_with_another_key_file_than_the_journals_is_refused_and_writes_nothing(
@@ -373,7 +397,8 @@ async def test_a_rotation_with_another_key_file_than_the_journals_is_refused_and
         path.write_bytes(own)
         path.chmod(0o600)
         assert (await client.get("/acts")).json() == before
-        assert (await client.post("/keys/rotate")).json()["devices"] == 2
+        await client.post("/keys/rotate")
+        assert anew(await whole(client)) == [2, 1, 0]
 
 
 # The socket

@@ -12,7 +12,7 @@ from gateway_support import BAY, row
 
 from pave_gateway.core import limits
 from pave_gateway.core.bays import BaysMarkRow
-from pave_gateway.core.committer import Committed
+from pave_gateway.core.committer import Committed, Outdated
 from pave_gateway.core.registry_rows import LifeRow
 from pave_gateway.core.rows import CursorRow, DeadLetterRow, ReplayRow, SenderRow
 from pave_gateway.store import checks, files, meta, registry_tables
@@ -388,8 +388,22 @@ def test_an_operator_ends_the_warning(path):
     journal.close()
     journal = Journal(path)
     assert journal.health.damaged
-    journal.write([[meta.DamageSeenRow()]])
+    journal.write([[meta.DamageSeenRow(journal.health.damaged)]])
     journal.tend(None)
     assert journal.health.damaged == ""
     journal.close()
     assert Journal(path).health.lines() == []
+
+
+def test_damage_that_is_another_than_was_seen_stays_told_and_what_was_seen_is_kept(path):
+    damage(path, pages_of(path, "reading", "leaf")[3], random.Random(1), "zeros")
+    opened(path).close()
+    journal, reader = Journal(path), JournalReader(path)
+    found = journal.health.damaged
+    (outcome,) = journal.write([[meta.DamageSeenRow("the journal was damaged last year")]])
+    assert isinstance(outcome, Outdated)
+    assert found in outcome.detail
+    journal.tend(None)
+    assert (journal.health.damaged, reader.read(meta.text, "damage_seen")) == (found, None)
+    journal.write([[meta.DamageSeenRow(found)]])
+    assert reader.read(meta.text, "damage_seen") == found

@@ -10,10 +10,11 @@ from typing import Any
 
 import apsw
 import pytest
+from control_support import Laboratory
 from faulty_disk import FaultyDisk, full
 from gateway_support import BAY, row, running, until
 from oscore_device import OscoreDevice
-from test_gateway_assembly import Laboratory, at
+from test_gateway_assembly import at
 
 from pave_gateway.assembly import core as assembly
 from pave_gateway.config import Config
@@ -43,7 +44,7 @@ def inline(journal: Journal, config: Config, trusted_ms: Callable[[], int | None
 
 @pytest.fixture
 async def lab(tmp_path: Path) -> Laboratory:
-    made = Laboratory(tmp_path)
+    made = Laboratory(tmp_path, insecure=False)
     async with running(made.config):
         pass
     return made

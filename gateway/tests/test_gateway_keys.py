@@ -1,20 +1,15 @@
-"""Keys at rest: what opens, what does not, and why; the key file, its permissions, and a rotation killed anywhere."""
+"""Keys at rest: what opens, what does not, and why; the key file and its permissions."""
 
 import hashlib
-import itertools
 import json
 import os
 import stat
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from registry_support import ANNE, ONE, THREE, TWO, Disk, Site, random_bytes_from, record
+from registry_support import ONE, THREE, TWO, Disk, Site, random_bytes_from, record
 
 from pave_gateway.core.keys import GATEWAY_ID_BYTES, draw_gateway_id
-from pave_gateway.core.keys_record import PURPOSE
 from pave_gateway.core.keys_sealed import (
     AesKeyring,
     PurposeKeyring,
@@ -24,14 +19,11 @@ from pave_gateway.core.keys_sealed import (
     id_in,
     key_id,
 )
-from pave_gateway.core.registry_change import Recorded
-from pave_gateway.store import key_file, registry_tables
-from pave_gateway.store.key_file import KeyFile, KeyFileError, begin_rotation, load_key_file, open_key_file
+from pave_gateway.store import key_file
+from pave_gateway.store.key_file import KeyFile, KeyFileError, load_key_file, open_key_file
 
 OLD, NEW, FOREIGN = (hashlib.sha256(name).digest() for name in (b"old", b"new", b"foreign"))
 NOW_MS = 1_795_000_000_000
-KILLED = 9
-Rotation = Callable[[Path, Path], None]
 
 
 def ring(*keys: bytes) -> AesKeyring:
@@ -231,159 +223,3 @@ def test_no_key_is_in_the_words_of_a_key_file(path):
     file = made(path)
     assert file.sealing[0].key.hex() not in repr(file)
     assert repr(file.sealing[0].key) not in repr(file)
-
-
-# Rotation
-
-
-def lab(disk: Disk, file: KeyFile) -> Site:
-    return Site(disk, file.keyring(random_bytes_from(3)))
-
-
-def rotate(path: Path, database: Path) -> None:
-    """What the operator's command does: a key more in the file, then everything sealed anew."""
-    disk = Disk(database)
-    file = load_key_file(path)
-    sealed = registry_tables.load(disk.db).sealed
-    site = lab(disk, file)
-    grown = begin_rotation(path, file, [value for _, value in sealed], NOW_MS)
-    assert isinstance(site.do("reseal", grown.keyring(), sealed, ()), Recorded)
-    assert site.keyring is not site.registrar.keyring, "what comes next is sealed under the new key"
-    disk.db.close()
-
-
-def state(path: Path, database: Path) -> tuple[dict[str, bytes], set[bytes]]:
-    """Return every device's master secret, opened with the key file, and the ids of the keys that sealed them."""
-    disk = Disk(database)
-    file = load_key_file(path)
-    sealed = registry_tables.load(disk.db).sealed
-    open_key_file(path, "lab", [value for _, value in sealed], NOW_MS)
-    keys = {own.device: own.master_secret for own in lab(disk, file).keys.all_oscore()}
-    disk.db.close()
-    return keys, {id_in(value) for _, value in sealed}
-
-
-@pytest.fixture
-def rotating(path: Path, tmp_path: Path) -> tuple[Path, Path]:
-    database = tmp_path / "journal.sqlite"
-    site = lab(Disk(database), made(path))
-    site.bring(record(ONE), record(TWO), record(THREE))
-    site.disk.db.close()
-    return path, database
-
-
-def test_after_a_rotation_everything_is_sealed_under_the_new_key_and_opens_as_before(rotating):
-    path, database = rotating
-    keys, ids = state(path, database)
-    rotate(path, database)
-    after, new_ids = state(path, database)
-    assert (after, len(after)) == (keys, 3)
-    assert new_ids == {key_id(load_key_file(path).sealing[-1].key)} != ids
-    assert len(load_key_file(path).sealing) == 2, "the old key stays, for older backups"
-    backup = ring(load_key_file(path).sealing[0].key)
-    assert backup.open(ONE, PURPOSE, backup.seal(ONE, PURPOSE, b"")) == b""
-
-
-def test_what_other_parts_keep_sealed_is_sealed_anew_in_the_same_transaction(rotating):
-    path, database = rotating
-    disk = Disk(database)
-    sealed = registry_tables.load(disk.db).sealed
-    site = lab(disk, load_key_file(path))
-    grown = begin_rotation(path, load_key_file(path), [value for _, value in sealed], NOW_MS).keyring()
-    other = replace(site.registry.device(ONE), note="a row of another part")
-    site.disk.fault = "journal: the disk is full"
-    assert not isinstance(site.do("reseal", grown, sealed, (other,)), Recorded)
-    assert registry_tables.load(disk.db).sealed == sealed
-    site.disk.fault = ""
-    assert isinstance(site.do("reseal", grown, sealed, (other,)), Recorded)
-    stored = registry_tables.load(disk.db)
-    assert all(grown.is_newest(value) for _, value in stored.sealed)
-    assert other in stored.devices
-
-
-def test_a_value_that_does_not_open_stops_a_rotation_before_anything_is_written(rotating):
-    path, database = rotating
-    disk = Disk(database)
-    sealed = registry_tables.load(disk.db).sealed
-    site = lab(disk, load_key_file(path))
-    grown = begin_rotation(path, load_key_file(path), [value for _, value in sealed], NOW_MS).keyring()
-    with pytest.raises(TamperedError):
-        site.do("reseal", grown, [*sealed[:2], (sealed[2][0], sealed[2][1][:-1] + b"?")], ())
-    assert registry_tables.load(disk.db).sealed == sealed
-    assert site.registrar.change(ANNE).rows == [], "the next act is not held up"
-
-
-def test_a_key_file_has_room_for_a_bounded_number_of_keys(path):
-    file = made(path)
-    file = KeyFile(file.site, file.sealing * 64, file.opening)
-    with pytest.raises(KeyFileError, match="64 sealing keys; take out those that no backup needs"):
-        begin_rotation(path, file, [], NOW_MS)
-
-
-def killed_at(step: int, path: Path, database: Path, rotation: Rotation) -> bool:
-    """Run `rotation` in a child that dies at its `step`th act on the disk; return whether it got to its end."""
-    child = os.fork()
-    if child == 0:
-        try:
-            _die_at(step)
-            rotation(path, database)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert status in (0, KILLED)
-    return status == 0
-
-
-def _die_at(step: int) -> None:
-    """Let this process die at its `step`th fsync, rename or row."""
-    steps = itertools.count(1)
-
-    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
-        def act(*arguments: Any) -> Any:
-            if next(steps) == step:
-                os._exit(KILLED)
-            return function(*arguments)
-
-        return act
-
-    os.fsync = counted(os.fsync)
-    Path.replace = counted(Path.replace)
-    for kind, writer in registry_tables.WRITERS.items():
-        registry_tables.WRITERS[kind] = counted(writer)
-
-
-def campaign(path: Path, database: Path, rotation: Rotation) -> int:
-    """Kill `rotation` at each of its steps, look whether all keys open, repeat it; return how many steps there are."""
-    before = path.read_bytes(), database.read_bytes()
-    keys, _ = state(path, database)
-    steps = 0
-    while not killed_at(steps + 1, path, database, rotation):
-        steps += 1
-        assert state(path, database)[0] == keys, f"killed at step {steps}"
-        rotation(path, database)
-        after, ids = state(path, database)
-        assert (after, len(ids)) == (keys, 1), f"repeated after step {steps}"
-        assert len(load_key_file(path).sealing) <= 2, f"a second new key when repeated after step {steps}"
-        path.write_bytes(before[0])
-        database.write_bytes(before[1])
-    return steps
-
-
-def test_a_rotation_killed_at_any_step_leaves_all_keys_open_and_is_finished_by_repeating_it(rotating):
-    # Two fsync and a rename of the file; an act and three keys in the transaction.
-    assert campaign(*rotating, rotate) == 7
-
-
-def test_the_campaign_sees_a_rotation_that_forgets_the_old_key_too_early(rotating):
-    def careless(path: Path, database: Path) -> None:
-        disk = Disk(database)
-        sealed = registry_tables.load(disk.db).sealed
-        old = load_key_file(path)
-        grown = begin_rotation(path, old, [value for _, value in sealed], NOW_MS)
-        key_file._write(path, KeyFile(grown.site, grown.sealing[-1:], grown.opening), replacing=True)
-        assert isinstance(lab(disk, old).do("reseal", grown.keyring(), sealed, ()), Recorded)
-        disk.db.close()
-
-    with pytest.raises(WrongKeyFileError):
-        campaign(*rotating, careless)

@@ -216,7 +216,7 @@ def test_a_record_for_several_readers_opens_for_each_of_them_alone(key_file, rea
 def test_who_can_open_a_record_can_seal_it_for_another_and_the_signature_still_holds(key_file, reader, tmp_path):
     successor = open_key_file(tmp_path / "successor.keys", "lab", [], NOW_MS, random_bytes_from(23))
     opened = open_record(from_the_tool(reader), key_file, TECHNICIANS)
-    public = provisioning.public_key_in(provisioning.public_file(successor, GATEWAY_ID))
+    public = provisioning.public_key_in(provisioning.public_file(successor, GATEWAY_ID), "lab")
     assert open_record(seal_record(opened, [public]), successor, TECHNICIANS) == opened
 
 
@@ -225,7 +225,17 @@ def test_who_can_open_a_record_can_seal_it_for_another_and_the_signature_still_h
 )
 def test_a_file_that_is_no_public_key_is_refused(raw):
     with pytest.raises(RecordError, match="not a gateway's public key file"):
-        provisioning.public_key_in(raw)
+        provisioning.public_key_in(raw, "lab")
+
+
+def test_the_public_file_of_another_sites_gateway_is_refused_before_anything_is_sealed_for_it(tmp_path):
+    elsewhere = open_key_file(tmp_path / "elsewhere.keys", "paris", [], NOW_MS, random_bytes_from(24))
+    public = provisioning.public_file(elsewhere, GATEWAY_ID)
+    with pytest.raises(RecordError, match=r"of site 'paris', and these devices are of 'lab'.*; name the gateway\.json"):
+        provisioning.public_key_in(public, "lab")
+    without = json.dumps({name: value for name, value in json.loads(public).items() if name != "site"}).encode()
+    with pytest.raises(RecordError, match="not a gateway's public key file"):
+        provisioning.public_key_in(without, "lab")
 
 
 # Imports

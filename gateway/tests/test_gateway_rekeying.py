@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from front_support import Gateway as Front
 from front_support import running as front_running
-from oscore_support import HERE, Bench, Keys, MemoryDisk, Sealer, ValueRow, get, keys_of, post, watch_seals
+from oscore_support import HERE, Bench, MemoryDisk, Sealer, ValueRow, get, keys_of, post, watch_seals
 
+from pave_gateway.core.keys import DeviceKeys
 from pave_gateway.core.shadow_resources import Reply
 from pave_gateway.ingress.coap_changes import Changing
 from pave_gateway.ingress.coap_site import Unreachable
@@ -25,9 +26,9 @@ from pave_wire.oscore_context import FRESH_WINDOW
 NUMBER = 0x101
 
 
-def other_keys() -> Keys:
+def other_keys() -> DeviceKeys:
     old = keys_of(NUMBER)
-    return Keys(old.device, random.Random(99).randbytes(16), old.master_salt, old.sender_id, old.recipient_id)
+    return DeviceKeys(old.device, random.Random(99).randbytes(16), old.master_salt, old.sender_id, old.recipient_id)
 
 
 def changing(bench_of: Any) -> dict[bytes, Changing]:

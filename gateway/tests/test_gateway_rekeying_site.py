@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from control_support import Laboratory
 from gateway_support import BAY, running, until
 from oscore_device import OscoreDevice
-from test_gateway_assembly import ANNE, Laboratory, at
+from test_gateway_assembly import ANNE, at
 
 from pave_gateway.core.committer import CommitFailed, CommitterBusy
 from pave_gateway.core.registry_change import NotRecorded
@@ -51,7 +52,7 @@ class Held:
 
 @pytest.fixture
 async def lab(tmp_path: Path) -> Laboratory:
-    made = Laboratory(tmp_path)
+    made = Laboratory(tmp_path, insecure=False)
     async with running(made.config):
         pass
     return made

@@ -277,11 +277,23 @@ def said(door: Door) -> list[str]:
 
 
 def test_a_concentrator_that_was_never_heard_is_missed() -> None:
-    door = Door()
-    door.proven()
+    door, nobody = Door().proven(), Door(allowed=None)
+    for each in (door, nobody):
+        each.now_ms += 30_000  # three keep-alives of a forwarder
     assert said(door) == [f"concentrator {FAR} was never heard", f"concentrator {NEAR}: 0 frames"]
-    nobody = Door(allowed=None)
     assert said(nobody) == ["no packet forwarder was heard"]
+
+
+def test_after_the_start_forwarders_have_three_keep_alives_before_one_is_missed() -> None:
+    for door in (Door(), Door(allowed=None)):
+        door.now_ms += 29_999
+        (finding,) = health.findings(door.front.peers, door.now_ms)
+        assert (finding.severity, finding.what) == (
+            Severity.FINE, "packet forwarders are waited for: for 1 s none is missed",
+        )  # fmt: skip
+    door = Door(frozenset((NEAR,)))
+    door.pull()
+    assert said(door) == [f"concentrator {NEAR}: 0 frames"]
 
 
 def test_a_forwarder_that_falls_silent_or_never_asks_is_said() -> None:

@@ -38,7 +38,7 @@ def create_control(gateway: Gateway, state: State) -> FastAPI:
     app.include_router(control_devices.router(core, gateway.silence, acts))
     app.include_router(control_settings.router(core, acts))
     app.include_router(control_records.router(core, acts))
-    app.include_router(control_upkeep.router(core, acts))
+    app.include_router(control_upkeep.router(core, acts, gateway.rotation))
     _add_status(app, core, state)
     return app
 

@@ -23,13 +23,14 @@ from pave_gateway.assembly.core import Core
 from pave_gateway.core import limits
 from pave_gateway.core.instant import iso_utc
 from pave_gateway.core.registry import Assignment
-from pave_gateway.core.silence import Hearing, Silence
+from pave_gateway.core.silence import Silence
 from pave_gateway.provisioning_export import entry
 from pave_gateway.store import registry_tables
 from pave_gateway.store.shadow_tables import hello_of
 
 After = Annotated[int, Query(ge=0, description="`next` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=limits.CONTROL_PAGE_MAX)]
+_NOWHERE = "nowhere"
 
 
 def router(core: Core, silence: Silence, acts: Acts) -> APIRouter:
@@ -182,17 +183,18 @@ class _Shown:
             **entry(self._core.registry, device),
             "epoch": row.epoch,
             "keys": [kind for kind, found in kinds.items() if found is not None],
-            "hearing": None if hearing is None else hearing.value,
+            "hearing": hearing,
             "heard_ago_s": heard_ago_s,
         }
 
-    def _hearing(self, device: str) -> tuple[Hearing | None, int | None]:
+    def _hearing(self, device: str) -> tuple[str | None, int | None]:
         """Return how it stands with `device`, and how many seconds ago it was heard; None where nothing is expected."""
         now = self._core.now()
         try:
-            state, heard_ms = self._silence.state_of(device), self._silence.heard_ms(device)
+            state, heard_ms = self._silence.state_of(device).value, self._silence.heard_ms(device)
         except KeyError:
-            return None, None
+            heard_ms = self._silence.nowhere.get(device)
+            state = None if heard_ms is None and device not in self._core.registry.displaced else _NOWHERE
         if heard_ms is not None:
             return state, max(0, now.monotonic_ms - heard_ms) // 1000
         bay = self._core.bays.of_device(device)

@@ -52,7 +52,9 @@ class Device(BaseModel):
     added: str
     retired: str
     keys: list[str] = Field(description="Kinds of keys that the gateway has for it: oscore, lora")
-    hearing: str | None = Field(description="never, ok, late or silent; null for one that is not expected to speak")
+    hearing: str | None = Field(
+        description="never, ok, late, silent; nowhere: it stands nowhere, and reports or has lost its place; else null"
+    )
     heard_ago_s: int | None = Field(description="Seconds since it was heard")
 
 
@@ -187,15 +189,35 @@ class DamageSeen(BaseModel):
     damage: str = Field(description="What was found, as it was told until now")
 
 
-class KeysRotated(BaseModel):
-    """There is a new sealing key, and the keys of all devices are under it."""
+class SealingKey(BaseModel):
+    """A sealing key of the key file, without what is secret."""
 
-    act: int = Field(description="Its number in the audit trail")
-    devices: int = Field(description="How many were sealed anew")
-    key_file: str = Field(description="To be copied off the machine again: an older copy does not open the journal")
-    sealing_keys: int = Field(description="How many are in it now, the older ones too")
-    older_wifi: int = Field(description="Wi-Fi passphrases that stay under older keys until they are set again")
-    older_sessions: int = Field(description="LoRaWAN sessions that stay under older keys until the device joins again")
+    id: str = Field(description="8 hexadecimal digits, which stand in all that it sealed")
+    made: str
+    dropped: str = Field(default="", description="When it was taken out of the file; empty while it is there")
+
+
+class SealedPart(BaseModel):
+    """A kind of secret that the journal keeps, and how far the look at it is that runs, or ran last."""
+
+    name: str
+    rows: int = Field(description="Of the journal, that may have such a secret")
+    passed: int = Field(description="How many of them were looked at")
+    anew: int = Field(description="How many secrets were sealed anew")
+    closed: int = Field(description="How many do not open, and stay as they are")
+
+
+class Keys(BaseModel):
+    """The sealing keys, and how far a rotation is: it is over when `running` is false and one key is left."""
+
+    key_file: str = Field(description="To be copied off the machine after each rotation")
+    sealing: list[SealingKey] = Field(description="Those in the key file, the newest last: that one seals")
+    dropped: list[SealingKey] = Field(description="Those that rotations took out: backups of then still need them")
+    running: bool
+    trouble: str = Field(description="What it waits for while it runs, or why it ended; empty where all is well")
+    parts: list[SealedPart]
+    faults: list[str] = Field(description="Why secrets do not open, and the next step; of the first ones")
+    act: int = Field(description="Of the audit trail, with which the last rotation began or ended; 0 before the first")
 
 
 class FoundThing(BaseModel):

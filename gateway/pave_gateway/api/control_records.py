@@ -48,7 +48,7 @@ def router(core: Core, acts: Acts) -> APIRouter:
         It is in the audit trail before the first line is given.
         """
         try:
-            public = public_key_in(reader.public_file.encode())
+            public = public_key_in(reader.public_file.encode(), core.config.site.id)
         except RecordError as error:
             raise problem(422, str(error)) from error
 

@@ -41,7 +41,9 @@ class ControlServer:
 
 def _listener(path: Path) -> socket.socket:
     try:
-        _take_away_stale(path)
+        if is_stale(path):
+            path.unlink()
+            _log.info("%s: left by a gateway that was killed; replaced", path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         os.fchmod(listener.fileno(), _OWNER_ALONE)  # before it has a name: nobody else ever gets in
         with reachable(path) as address:
@@ -53,23 +55,22 @@ def _listener(path: Path) -> socket.socket:
     return listener
 
 
-def _take_away_stale(path: Path) -> None:
-    """Remove the socket of a gateway that was killed.
+def is_stale(path: Path) -> bool:
+    """Return whether a gateway that was killed has left its socket at `path`; False where nothing is.
 
     Raises:
+        OSError: nobody can tell.
         PortError: somebody listens there: a gateway with another journal in the same folder; or it is no socket.
     """
-    if not path.exists():
-        return
+    if not os.path.lexists(path):
+        return False
     if not stat.S_ISSOCK(path.lstat().st_mode):
         raise PortError(f"{path}: it is no socket; move it away")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, reachable(path) as address:
         try:
             probe.connect(address)
         except ConnectionRefusedError:
-            path.unlink()
-            _log.info("%s: left by a gateway that was killed; replaced", path)
-            return
+            return True
     raise PortError(f"{path}: another gateway listens there; give each journal a folder of its own")
 
 

@@ -9,8 +9,8 @@ that shows on the way is salvaged, and all is built once more on what could be s
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import AsyncExitStack, closing
+from collections.abc import Callable, Generator
+from contextlib import AsyncExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -35,6 +35,7 @@ from pave_gateway.core.registry_site import follow_site, plan_site
 from pave_gateway.core.shadow import Shadows
 from pave_gateway.core.shadow_resources import Resources
 from pave_gateway.store import clock_tables, registry_tables, shadow_tables
+from pave_gateway.store.errors import NoRoomError
 from pave_gateway.store.journal import Journal, JournalError, JournalReader
 from pave_gateway.store.key_file import KeyFile, open_key_file
 from pave_gateway.store.meta import ProbeRow
@@ -91,6 +92,7 @@ async def open_core(
 
     Raises:
         JournalError, KeyFileError, KeyringError, SiteConflictError: the message says why and what to do.
+        NoRoomError: a JournalError that will not come again once the disk has room.
     """
     places = config.places()
     config = config.model_copy(update={"bay": (), "kiosk": ()})  # 12 MB for 10,000 of them, and `places` says it all
@@ -100,14 +102,26 @@ async def open_core(
     committer = committer_factory(journal, config, trusted_ms)
     stack.push_async_callback(committer.close, limits.COMMIT_WAIT_AT_STOP_S)
     reader = stack.enter_context(closing(JournalReader(path, journal.report_damage)))
-    try:
+    with _room_told(journal):
+        try:
+            return await _built(config, places, machine, reader, committer, trusted_ms)
+        except JournalError as error:
+            if not journal.damages:
+                raise
+            _log.error("%s", error)
+        await _salvaged(committer)
         return await _built(config, places, machine, reader, committer, trusted_ms)
+
+
+@contextmanager
+def _room_told(journal: Journal) -> Generator[None]:
+    """Raise NoRoomError for what `journal` could not do since the disk is full; a committer tells it in words alone."""
+    try:
+        yield
     except JournalError as error:
-        if not journal.damages:
-            raise
-        _log.error("%s", error)
-    await _salvaged(committer)
-    return await _built(config, places, machine, reader, committer, trusted_ms)
+        if journal.lacks_room:
+            raise NoRoomError(str(error)) from error
+        raise
 
 
 async def _salvaged(committer: Committer) -> None:

@@ -7,7 +7,6 @@ listen           CoAP, and LoRaWAN where the site file has it: last, when all be
 import asyncio
 import contextlib
 import logging
-import traceback
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pave_gateway.assembly.follow import Follower, restore_silence
 from pave_gateway.assembly.lora import Lora, open_lora
 from pave_gateway.assembly.machine import Machine
 from pave_gateway.assembly.records import RecordsFolder, write_public_file
+from pave_gateway.assembly.rotation import KeyRotation
 from pave_gateway.assembly.upkeep import Upkeep
 from pave_gateway.config import Config
 from pave_gateway.core import limits
@@ -42,6 +42,7 @@ class Gateway:
     upkeep: Upkeep
     follower: Follower
     records: RecordsFolder
+    rotation: KeyRotation
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,10 @@ async def open_gateway(
 
     core.ingest.subscribe(stored)
     core.shadows.subscribe_reports(upkeep.heard)
-    return Gateway(core, silence, upkeep, follower, records)
+    core.ingest.subscribe_unknown(upkeep.refused)
+    rotation = KeyRotation(core)
+    stack.push_async_callback(rotation.close)
+    return Gateway(core, silence, upkeep, follower, records, rotation)
 
 
 async def listen(gateway: Gateway, host: str, port: int, stack: AsyncExitStack) -> Links:
@@ -88,9 +92,12 @@ async def listen(gateway: Gateway, host: str, port: int, stack: AsyncExitStack) 
     lora = await open_lora(gateway.core, stack)
     if lora is not None:
         gateway.follower.on_left(lora.forget)
+        if lora.server is not None:
+            gateway.rotation.subscribe_sessions(lora.server.sessions.resealed)
     coap = await _serve_coap(gateway, host, port, stack)
     upkeep = asyncio.create_task(_upkeep(gateway), name="upkeep")
     stack.push_async_callback(_cancel, upkeep)
+    gateway.rotation.go_on()
     return Links(coap, lora)
 
 
@@ -134,7 +141,7 @@ async def _upkeep(gateway: Gateway) -> None:
             gateway.upkeep.look()
             gateway.records.look()
         except Exception:  # a defect, or a journal that cannot be read: the clock has to be looked at all the same
-            limited.warning("upkeep", f"the upkeep failed: {traceback.format_exc()}")
+            limited.warning("upkeep", "the upkeep failed", exc_info=True)
         await asyncio.sleep(limits.UPKEEP_S)
 
 

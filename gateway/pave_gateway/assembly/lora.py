@@ -147,9 +147,8 @@ def _external(
 
 
 def _behind(core: Core, application: LorawanApplication) -> Behind:
-    admitted = core.registry.admitted
     log = LimitedLog(_log, _seconds(core))
-    return Behind(application, core.committer, admitted.__contains__, core.clock, core.machine.source, log)
+    return Behind(application, core.committer, core.ingest.knows, core.clock, core.machine.source, log)
 
 
 def _seconds(core: Core) -> Callable[[], float]:

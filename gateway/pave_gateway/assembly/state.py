@@ -6,6 +6,7 @@ from typing import Any
 
 from pave_gateway.assembly.gateway import Gateway, Links
 from pave_gateway.assembly.lora import Lora
+from pave_gateway.assembly.upkeep import nowhere
 from pave_gateway.config_lorawan import LorawanConfig
 from pave_gateway.core import limits
 from pave_gateway.core.lorawan.capacity import Traffic, capacities, join_capacities
@@ -23,14 +24,15 @@ class State:
         self._links = links
 
     def statistics(self) -> dict[str, Any]:
-        """Return the counters: of the journal for ever, of the rest since the start."""
+        """Return the counters: of the journal since it was begun (a restored one goes on from its backup), of the rest
+        since the start.
+        """
         core = self._gateway.core
-        last = core.reader.last_position()
         counted = core.ingest.counters
         links = self._links()
         found: dict[str, Any] = {
             "site": core.config.site.id,
-            "stored": last,
+            "stored": core.reader.stored(),
             "since_start": {
                 "acknowledged": counted.acknowledged,
                 "stored": counted.stored,
@@ -39,9 +41,10 @@ class State:
                 "coap_answers": {} if links is None else links.coap.answers,
             },
             "in_flight": core.ingest.in_flight,
-            "sinks": {sink.name: self._sink(sink, last) for sink in self._sinks},
+            "sinks": {sink.name: self._sink(sink) for sink in self._sinks},
             "availability": {kind: {"free": f, "total": t} for kind, (f, t) in core.bays.availability().items()},
             "devices": {hearing.value: count for hearing, count in self._gateway.silence.counts().items()},
+            "standing_nowhere": len(self._nowhere()),
             "clock": {"synchronized": core.now().synchronized, "boot": core.machine.boot},
             "coap": {} if links is None else asdict(links.coap.counters),
         }
@@ -62,7 +65,10 @@ class State:
         silent = self._gateway.silence.counts()[Hearing.SILENT]
         if silent:
             found.append(warning(f"{silent} devices are silent", "look at them, or at what is between"))
+        found += self._gateway.rotation.findings()
+        found += self._of_devices()
         found += [warning(f"sink {sink.name}: {sink.last_error}", _SINK) for sink in self._sinks if sink.failing]
+        found += [warning(self._held(sink), _CLOCK) for sink in self._sinks if sink.held]
         links = self._links()
         return found if links is None or links.lora is None else found + links.lora.findings()
 
@@ -71,14 +77,38 @@ class State:
         """Why readings cannot be stored, as far as the last attempt told; empty while they can."""
         return self._gateway.core.ingest.storage_error
 
-    def _sink(self, sink: SinkEngine, last: int) -> dict[str, Any]:
+    def _of_devices(self) -> list[Finding]:
+        """Return what is wrong with devices that stand nowhere, and with those that a restore has brought back."""
+        registry, devices = self._gateway.core.registry, self._nowhere()
+        found = [warning(*nowhere(registry, device)) for device in devices[: limits.NOWHERE_TOLD]]
+        more = len(devices) - len(found)
+        if more:
+            step = "pave-gateway devices list --state nowhere"
+            found.append(warning(f"{more} more devices stand nowhere and are used", step))
+        revived = self._gateway.records.revived()[: limits.DIFFERENCES_TOLD]
+        return found + [warning(one.what, one.next_step) for one in revived]
+
+    def _nowhere(self) -> list[str]:
+        """Return the devices that stand nowhere though somebody counts on them: their place is gone, or they report."""
+        displaced, heard = self._gateway.core.registry.displaced, self._gateway.silence.nowhere
+        return list({**displaced, **heard})
+
+    def _sink(self, sink: SinkEngine) -> dict[str, Any]:
         return {
             "cursor": sink.cursor,
-            "backlog": last - sink.cursor,
+            "backlog": self._gateway.core.reader.behind(sink.cursor),
             "dead_letters": self._gateway.core.reader.dead_letters(sink.name),
             "failing": sink.failing,
+            "held": sink.held,
             "last_error": sink.last_error,
         }
+
+    def _held(self, sink: SinkEngine) -> str:
+        behind, minutes = self._gateway.core.reader.behind(sink.cursor), limits.UNDATED_HOLD_MS // 60_000
+        return (
+            f"sink {sink.name}: {behind} readings are held back: the time of the next is doubtful while the clock"
+            f" is not synchronized; each waits {minutes} min at most"
+        )
 
     def _lorawan(self, lora: Lora) -> dict[str, Any]:
         found: dict[str, Any] = {name: _plain(counters) for name, counters in lora.counters().items()}
@@ -93,6 +123,7 @@ class State:
 
 _SECURE = "take insecure out of [coap], unless this is a laboratory"
 _SINK = f"it is tried again, at the latest every {limits.BACKOFF_MAX_S:.0f} s; look at the back-end"
+_CLOCK = "let NTP reach this machine, or say [clock] trusted = true where something else sets its clock"
 
 
 def _plain(counters: object) -> Any:

@@ -13,10 +13,23 @@ from pave_gateway.assembly.core import Core
 from pave_gateway.core import limits
 from pave_gateway.core.change import Change, submit
 from pave_gateway.core.committer import Committed, CommitterBusy, Outcome
+from pave_gateway.core.registry import PROVISIONED, Registry
 from pave_gateway.core.silence import Change as HearingChange
 from pave_gateway.core.silence import Hearing, Silence
 
 _log = logging.getLogger(__name__)
+
+
+def nowhere(registry: Registry, device: str) -> tuple[str, str]:
+    """Return what is wrong with a device that is used and stands nowhere, and the next step."""
+    gone, last = registry.displaced.get(device), registry.place_of(device)
+    if gone is not None:
+        what = f"device {device} stands nowhere: its place {gone} is not in the site file; its readings are refused"
+    elif last is not None:
+        what = f"device {device} stands nowhere and reports: that counts for the past of {last.id}, and changes nothing"
+    else:
+        what = f"device {device} stands nowhere and reports: its readings are refused"
+    return what, f"pave-gateway devices assign PLACE {device}, or retire {device}"
 
 
 class Upkeep:
@@ -39,9 +52,17 @@ class Upkeep:
 
     def heard(self, device: str) -> None:
         """Take note that a device of this site proved that it lives."""
+        unexpected = len(self._silence.nowhere)
         change = self._silence.heard(device, self._core.machine.monotonic_ms())
         if change is not None:
             self._tell(change)
+        elif len(self._silence.nowhere) > unexpected:
+            _log.warning("%s; %s", *nowhere(self._core.registry, device))
+
+    def refused(self, device: str) -> None:
+        """Take note that the readings of a device were refused since it stands nowhere; anybody may have sent them."""
+        if self._core.registry.state(device) == PROVISIONED:
+            self.heard(device)
 
     def look(self) -> None:
         """Do what is due."""

@@ -92,6 +92,7 @@ class Ingest:
         self._committer = committer
         self._listeners = list(listeners)
         self._max_in_flight = max_in_flight
+        self._unknown_listeners: list[Callable[[str], None]] = []
         self.in_flight = 0
         self.storage_error = ""  # why the newest commit failed; empty while the disk takes readings
         self.counters = IngestCounters()
@@ -99,6 +100,17 @@ class Ingest:
     def subscribe(self, listener: StoredListener) -> None:
         """Have one more listener hear of readings, after those before."""
         self._listeners.append(listener)
+
+    def subscribe_unknown(self, listener: Callable[[str], None]) -> None:
+        """Call `listener(device)` when what a device sent that stands nowhere was not taken; anybody can cause it."""
+        self._unknown_listeners.append(listener)
+
+    def knows(self, device: str) -> bool:
+        """Say whether readings of `device` are taken; if not, whoever listens for it is told."""
+        if device in self._places:
+            return True
+        self._tell_unknown(device)
+        return False
 
     def offer(
         self,
@@ -130,6 +142,7 @@ class Ingest:
         for reading in readings:
             place = self._places.get(reading.device)
             if place is None:
+                self._tell_unknown(reading.device)
                 return Refused(
                     Refusal.UNKNOWN_DEVICE, f"device {reading.device} stands nowhere on this site; assign it to a place"
                 )
@@ -181,6 +194,10 @@ class Ingest:
                 listener(stored)
             except Exception:  # a defect; the readings are on disk, and whoever else waits for them must hear so
                 _log.exception("a listener failed on %d readings from %s", len(stored), stored[0].row.identity)
+
+    def _tell_unknown(self, device: str) -> None:
+        for listener in self._unknown_listeners:
+            listener(device)
 
     def _finish_refused(self, refused: Refused, count: int, done: Callable[[Verdict], None]) -> None:
         self.counters.refused[refused.why.value] += count

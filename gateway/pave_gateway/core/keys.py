@@ -68,7 +68,7 @@ class DeviceKeys:
     master_salt: bytes
     sender_id: bytes
     recipient_id: bytes
-    id_context: bytes | None
+    id_context: bytes | None = None
 
     def __repr__(self) -> str:
         """No secret in a log or a traceback."""

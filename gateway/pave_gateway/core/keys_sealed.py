@@ -5,9 +5,9 @@
           5 to 16  nonce, random
           17 ..    ciphertext and tag; device, purpose and the bytes before the nonce are authenticated with it
 
-So a sealed value moved to another device's row, or to another use, does not open. A key file holds several sealing
-keys: the newest seals, all of them open, which is what lets them be rotated and older backups be read. Random nonces
-are safe for 2**32 values under one key (NIST SP 800-38D, 8.3).
+So a sealed value moved to another device's row, or to another use, does not open. While a rotation lasts, a key file
+holds several sealing keys: the newest seals, all of them open (`core.keys_rotation`). Random nonces are safe for 2**32
+values under one key (NIST SP 800-38D, 8.3).
 """
 
 import hashlib
@@ -62,6 +62,10 @@ class Keyring(Protocol):
         """Say whether the newest key sealed this value."""
         ...
 
+    def adopt(self, keys: Sequence[bytes]) -> None:
+        """Seal with the last of `keys` from now on; open what any of them sealed, or any that was here before."""
+        ...
+
 
 class AesKeyring:
     """A `Keyring` on AES-256-GCM."""
@@ -97,6 +101,11 @@ class AesKeyring:
     def is_newest(self, sealed: bytes) -> bool:
         """See `Keyring`."""
         return id_in(sealed) == self._newest
+
+    def adopt(self, keys: Sequence[bytes]) -> None:
+        """See `Keyring`. The older ones stay for who has read something before it was sealed anew, an export say."""
+        self._ciphers = {**self._ciphers, **{key_id(key): AESGCM(key) for key in keys}}
+        self._newest = key_id(keys[-1])
 
     def check(self, sealed: Iterable[bytes]) -> None:
         """Make sure that every key that sealed one of `sealed` is here.

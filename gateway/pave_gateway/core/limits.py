@@ -18,6 +18,8 @@ SUBMISSIONS_QUEUED = 4096  # in front of the writer thread; all of them go into 
 BUSY_TIMEOUT_MS = 2000  # somebody holds the file in an SQLite shell
 REBUILD_BATCH_ROWS = 2000
 COMMIT_WAIT_AT_STOP_S = 5.0
+START_AGAIN_S = 2.0  # after a start that found no room on the disk
+NO_ROOM_SAID_S = 60.0  # between two lines of the log that say the same of it
 
 # Sinks
 SINK_BATCH_ROWS = 256
@@ -108,14 +110,19 @@ SHADOW_RESEND_MS = 60_000  # the same of a part of its settings
 RESEND_MAX_MS = 3_600_000  # what both grow to
 
 # Registry, keys, provisioning
-SEALING_KEYS = 64  # in a key file, and as many that open records
+SEALING_KEYS = 64  # in a key file, as many that open records, and as many that are remembered by their id
 KEY_FILE_BYTES = 32_768
 RECORD_BYTES = 16_384  # of one provisioning record; one for two readers has 2,000
 RECORD_READERS = 8  # for whom it may be sealed
 RECORDS_PER_IMPORT = 65_536
-RECORDS_AGAIN_MS = 60_000  # until an import that could not be stored is tried again
+RECORDS_AGAIN_MS = 60_000  # until what the disk did not take is tried again, unless the disk recovers before
 RECORDS_WATCHED = 32  # that could not be read: looked at again when they have changed
+RETIRED_NOTE_BYTES = 512  # of the note that a device was retired
+DIFFERENCES_TOLD = 32  # of devices that a backup has otherwise, in a list for people
+NOWHERE_TOLD = 8  # of devices that stand nowhere, in the findings
 RECORDS_PER_CHANGE = 256  # in one transaction
+RESEALED_AT_ONCE = 32  # rows of the journal that a rotation of the sealing key looks at in one step: some 2 ms of CPU
+CLOSED_TOLD = 16  # secrets that do not open, told one by one
 
 # CoAP front
 COAP_REMEMBERED = 8_192  # requests whose answer a retransmission gets again: four minutes of 33 a second; some 10 MB

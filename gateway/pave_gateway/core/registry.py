@@ -77,6 +77,7 @@ class Registry:
         self._of_place: dict[str, list[Assignment]] = {}  # in the order of their beginning; the last may be current
         self._of_device: dict[str, list[Assignment]] = {}
         self._admitted: dict[str, Place] = {}
+        self._displaced: dict[str, str] = {}
 
     # Questions
 
@@ -84,6 +85,11 @@ class Registry:
     def admitted(self) -> Mapping[str, Place]:
         """Where a device's readings belong, by device; one that is not in it is refused. It follows the acts."""
         return self._admitted
+
+    @property
+    def displaced(self) -> Mapping[str, str]:
+        """By device: the place it stood at last, where that is none of the site file and it stands nowhere now."""
+        return self._displaced
 
     def place_of(self, device: str) -> Place | None:
         """Return where the readings of `device` belong: where it stands, or stood last; None if they are refused."""
@@ -198,10 +204,15 @@ class Registry:
         known = self._devices.get(device)
         history = self._of_device.get(device)
         place = self.places.get(history[-1].place) if history else None
-        if known is None or known.retired_ms is not None or place is None:
-            self._admitted.pop(device, None)
-        else:
+        is_in_use = known is not None and known.retired_ms is None
+        if is_in_use and place is not None:
             self._admitted[device] = place
+        else:
+            self._admitted.pop(device, None)
+        if is_in_use and place is None and history:
+            self._displaced[device] = history[-1].place
+        else:
+            self._displaced.pop(device, None)
 
 
 def _current(history: Sequence[Assignment] | None) -> Assignment | None:

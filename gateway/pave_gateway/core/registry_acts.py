@@ -18,10 +18,8 @@ from pave_gateway.core.committer import (
     Conflicted,
     Outcome,
     Outdated,
-    Row,
 )
 from pave_gateway.core.keys import KeyTable
-from pave_gateway.core.keys_record import PURPOSE
 from pave_gateway.core.keys_sealed import Keyring
 from pave_gateway.core.places import Place
 from pave_gateway.core.registry import RETIRED, Registry
@@ -158,30 +156,6 @@ class Registrar:
         change = self.change(by)
         change.act("new journal", detail=f"gateway ID {gateway_id.hex()}")
         change.begin_life(gateway_id)
-        self.submit(change, done)
-
-    def reseal(
-        self, keyring: Keyring, sealed: Sequence[tuple[str, bytes]], others: Sequence[Row], by: By, done: Done
-    ) -> None:
-        """Seal under the newest key what older ones sealed, all in one transaction.
-
-        Args:
-            keyring: Has the newest key; it seals from now on.
-            sealed: Every (device, sealed keys) that the tables hold.
-            others: Rows of other families with what those keep sealed, sealed anew.
-            by: Who, when.
-            done: Told what came of it.
-
-        Raises:
-            KeyringError: one does not open; nothing was changed.
-        """
-        old = [(device, value) for device, value in sealed if not keyring.is_newest(value)]
-        change = self.change(by)
-        self.keyring = keyring
-        change.act("new sealing key", detail=f"{len(old)} devices sealed anew")
-        for device, value in old:
-            change.reseal(device, keyring.seal(device, PURPOSE, keyring.open(device, PURPOSE, value)))
-        change.join(others)
         self.submit(change, done)
 
     # For acts that other modules compose

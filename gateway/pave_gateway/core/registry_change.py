@@ -113,10 +113,6 @@ class Change:
         self._add(KeyRow(device, None), device, lambda position: self._keys.remove(device))
         self.rows.append(ForgetReplayRow(device))
 
-    def reseal(self, device: str, sealed: bytes) -> None:
-        """Keep the same keys of `device` under another seal."""
-        self.rows.append(KeyRow(device, sealed))
-
     def join(self, rows: Sequence[Row]) -> None:
         """Write rows of another family too, which has its own effects."""
         self.rows.extend(rows)

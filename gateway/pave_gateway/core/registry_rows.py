@@ -13,8 +13,8 @@ class ActRow:
         number: 1, 2, 3, ...: a group whose first number is not the next one was decided on an outdated registry.
         at_ms: When, milliseconds since 1970.
         actor: Who, as the API or the command line knows them.
-        act: "add", "provision", "assign", "release", "retire", "new journal", "new sealing key", "settings",
-            "command", "export records", "damage seen".
+        act: "add", "provision", "assign", "release", "retire", "new journal", "new sealing key",
+            "sealing key dropped", "settings", "command", "export records", "damage seen".
         device: Of which device; "" for an act on none.
         place: At which place; "" for none.
         detail: In words.

@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from pave_gateway.core import limits, shadow_wifi
+from pave_gateway.core import limits, shadow_sealing, shadow_wifi
 from pave_gateway.core.change import Change
 from pave_gateway.core.instant import Now
-from pave_gateway.core.keys_sealed import Keyring, KeyringError
+from pave_gateway.core.keys_rows import ResealedRow
+from pave_gateway.core.keys_sealed import Keyring
 from pave_gateway.core.shadow_rows import DesiredRow, ReportedRow
 from pave_gateway.core.shadow_view import Values, View, choices_of, name_of, named
 from pave_gateway.core.shadow_wifi import Rotation
@@ -29,7 +30,6 @@ from pave_wire.errors import ModelError
 from pave_wire.shadow import Document
 
 ETAG_BYTES = 4
-_PURPOSE = "wifi"
 
 
 class VersionError(Exception):
@@ -112,7 +112,7 @@ class Shadows:
         known = self._of(device)
         values = dict(known.desired)
         wifi = values.pop(shadow.WIFI, None)
-        opened = self._opened(device, wifi) if secure else None
+        opened = shadow_sealing.opened(self._keyring, device, wifi) if secure else None
         if opened is not None:
             values[shadow.WIFI] = opened
         return shadow.pack(Document(known.version, values))
@@ -129,7 +129,7 @@ class Shadows:
         for number in self._differing(known):
             value = known.desired.get(number)
             if number == shadow.WIFI:
-                value = self._opened(device, value)
+                value = shadow_sealing.opened(self._keyring, device, value)
             if number != shadow.WIFI or value is not None:
                 longer = {**part, number: value}
                 part = longer if len(_part(known.version, longer)) <= max_bytes else part
@@ -166,6 +166,12 @@ class Shadows:
             moved.apply()
 
         return Change((row, *moved.rows), apply)
+
+    def resealed(self, row: ResealedRow) -> None:
+        """Take settings whose passphrase is on disk under another seal; their device fetches them once more."""
+        known = self._of(row.device)
+        if known.version == row.number:
+            known.desired, known.etag = cbor.loads(row.content), _etag(row.number, row.content)
 
     def setting(self, device: str, name: str) -> Any:
         """Return the value of a setting as the device last reported it, None where it did not."""
@@ -219,20 +225,10 @@ class Shadows:
             raise ModelError('wifi is {"ssid": ..., "key": ...}, or null to cancel a rotation')
         wifi = shadow_wifi.begin(desired, reported, given["ssid"], given["key"])
         shadow.check(shadow.WIFI, kind, wifi)
-        sealed = self._keyring.seal(device, _PURPOSE, wifi[shadow_wifi.KEY].encode())
-        return {**wifi, shadow_wifi.KEY: sealed}
-
-    def _opened(self, device: str, wifi: shadow_wifi.Wifi | None) -> shadow_wifi.Wifi | None:
-        """Return desired Wi-Fi as it travels; None where there is none, or it cannot be opened."""
-        if wifi is None or shadow_wifi.KEY not in wifi:
-            return wifi
-        try:
-            key = self._keyring.open(device, _PURPOSE, wifi[shadow_wifi.KEY])
-        except KeyringError:
-            return None
-        return {**wifi, shadow_wifi.KEY: key.decode()}
+        return shadow_sealing.sealed(self._keyring, device, wifi)
 
     def _desire(self, device: str, known: _Shadow, values: Values) -> Change:
+        values = shadow_sealing.under_newest(self._keyring, device, values)
         row = DesiredRow(device, known.version + 1, cbor.dumps(values))
 
         def apply() -> None:

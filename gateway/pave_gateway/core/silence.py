@@ -11,11 +11,13 @@ Each passage is a `Change`, once. All times are of the monotonic clock, so a wal
 When the gateway itself was away (it has just started, its process was stopped, its machine suspended), devices spoke
 and it did not listen: no device is blamed before it has had its whole time since then. `handle_timeout` tells such a
 gap by its own calls, which come at least every SILENCE_LOOK_MS.
+That a device is heard which nobody expects, since it stands nowhere, is noted by itself (`nowhere`).
 
 Deadlines are in a heap with one live entry for a device. Hearing of a device only notes the time; when its entry comes
 up, it goes back in with the deadline as it is by then. So hearing is O(1), a passage O(log n).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from heapq import heappop, heappush
@@ -56,12 +58,14 @@ class Silence:
     def __init__(self, now_ms: int) -> None:
         """The gateway begins to listen at `now_ms`."""
         self._devices: dict[str, _Device] = {}
+        self._nowhere: dict[str, int] = {}  # heard, and not expected: when
         self._heap: list[tuple[int, str]] = []
         self._listening_since_ms = now_ms
         self._looked_ms = now_ms
 
     def expect(self, device: str, interval_s: int) -> None:
         """Register a device, or say anew how often it is to be heard."""
+        self._nowhere.pop(device, None)
         known = self._devices.setdefault(device, _Device(interval_s * 1000))
         known.interval_ms = interval_s * 1000
         self._queue(device, known)
@@ -75,6 +79,7 @@ class Silence:
     def forget(self, device: str) -> None:
         """Stop expecting a device."""
         self._devices.pop(device, None)
+        self._nowhere.pop(device, None)
 
     def state_of(self, device: str) -> Hearing:
         """Return how it stands with a registered device."""
@@ -95,10 +100,16 @@ class Silence:
             counted[known.state] += 1
         return counted
 
+    @property
+    def nowhere(self) -> Mapping[str, int]:
+        """When this process last heard each device that is heard and not expected, in the order of the first time."""
+        return self._nowhere
+
     def heard(self, device: str, now_ms: int) -> Change | None:
-        """A registered device proved that it lives; return the change, if it is one. Others are left alone."""
+        """A registered device proved that it lives; return the change, if it is one. Of another one it is noted."""
         known = self._devices.get(device)
         if known is None:
+            self._nowhere[device] = now_ms
             return None
         known.heard_ms = now_ms
         change = self._pass(device, known, Hearing.OK, now_ms)

@@ -31,6 +31,8 @@ _FLOATS = {
     0xFB: (struct.Struct(">d").unpack_from, 9),
 }
 
+_COUNTS = frozenset(name for name, unit in UNITS.items() if unit == "count")
+
 _Field = tuple[str, bytes, int]
 
 
@@ -100,6 +102,8 @@ def _value(data: bytes, at: int, name: str, kind: int) -> tuple[Value, int]:
     if kind == _NUMBER:
         value, at = _number(data, at)
         if not -limits.NUMBER_MAX <= value <= limits.NUMBER_MAX or (name == CONFIDENCE and not 0 <= value <= 1):
+            raise KeyError(value)
+        if name in _COUNTS and (isinstance(value, float) or value < 0):
             raise KeyError(value)
         return value, at
     if kind == _TEXT:

@@ -101,7 +101,7 @@ class SemtechUdp:
         self._send = send
         self._log = log
         self._server: Server | None = None
-        self.peers = Peers(allowed)
+        self.peers = Peers(allowed, monotonic_ms())
         self.counters = SemtechCounters()
 
     def serve(self, server: Server) -> None:

@@ -6,6 +6,8 @@ from pave_gateway.core import limits
 from pave_gateway.findings import Finding, error, fine, warning
 from pave_gateway.ingress.semtech_udp_peers import Peer, Peers
 
+_KEEPALIVE_MS = 10_000  # between PULL_DATA: keepalive_interval in packet_forwarder's global_conf.json
+_GRACE_MS = 3 * _KEEPALIVE_MS  # from the start until one that was not heard is missed: two may be lost on the way
 _BAD_CRC_SHARE = 0.5  # noise alone makes some; more than half is a neighbour, an antenna or a broken concentrator
 _BAD_CRC_FRAMES = 100
 _ACKNOWLEDGED_PERCENT = 90.0
@@ -19,6 +21,9 @@ def findings(peers: Peers, now_ms: int) -> list[Finding]:
     found = [_never(gateway_id) for gateway_id in sorted(peers.allowed or ()) if gateway_id not in heard]
     if not heard and peers.allowed is None:
         found.append(error("no packet forwarder was heard", "set its server_address and serv_port_up to this gateway"))
+    left_ms = peers.since_ms + _GRACE_MS - now_ms
+    if found and left_ms > 0:
+        found = [fine(f"packet forwarders are waited for: for {-(-left_ms // 1000)} s none is missed")]
     return [*found, *(finding for peer in peers for finding in of_peer(peer, now_ms))]
 
 

@@ -116,9 +116,10 @@ class Expected:
 class Peers:
     """All of them, and the frames that wait for their word."""
 
-    def __init__(self, allowed: frozenset[str] | None) -> None:
+    def __init__(self, allowed: frozenset[str] | None, now_ms: int) -> None:
         """`allowed` are the EUIs of the site's concentrators; None admits any."""
         self.allowed = allowed
+        self.since_ms = now_ms  # from when on they are listened to
         self._known: dict[str, Peer] = {}
         self._expected: dict[tuple[str, int], Expected] = {}
 

@@ -19,6 +19,7 @@ from typing import IO, Any
 import apsw
 
 from pave_gateway.core import limits
+from pave_gateway.core.instant import iso_utc
 from pave_gateway.store import log, meta, migrate, snapshots, spare, swap, tables, usage
 from pave_gateway.store.errors import DamagedError, JournalError, journal_error
 
@@ -102,7 +103,10 @@ def _prepare(db: Any, path: Path) -> None:
             meta.put(db, "era", max(meta.number(db, "era"), kept.era if kept else 0))
             meta.begin_era(db)
             meta.remove(db, "copy")
-        _log.warning("journal %s: it is a restored copy; every device has to prove that it is fresh", path)
+        _log.warning(
+            "journal %s: it is a restored copy, as of %s: every device has to prove that it is fresh, and one that was"
+            " retired since is in use again", path, iso_utc(meta.as_of_ms(db)),
+        )  # fmt: skip
     if db.execute("PRAGMA page_size").get != PAGE_BYTES:
         migrate.reshape(db, path, PAGE_BYTES, _INCREMENTAL)
         _set_modes(db, path)

@@ -27,7 +27,7 @@ from pave_gateway.core.registry_rows import ForgetReplayRow
 from pave_gateway.core.rows import ReadingRow, ReplayRow
 from pave_gateway.store import checks, files, meta, snapshots, spare, tables
 from pave_gateway.store.checkpoint import Checkpoints
-from pave_gateway.store.errors import OF_ONE_GROUP, PASSING, DamagedError, journal_error
+from pave_gateway.store.errors import OF_ONE_GROUP, PASSING, DamagedError, journal_error, lacks_room
 from pave_gateway.store.errors import JournalError as JournalError
 from pave_gateway.store.health import Health
 from pave_gateway.store.log import Contradiction, LogWriter
@@ -61,6 +61,7 @@ class Journal:
         self.health = Health()
         self.is_stale = False  # what is in memory may differ from the file: it will be opened again
         self.damages = 0  # how often damage was found since it was opened
+        self.lacks_room = False  # the newest transaction failed since the disk is full
         self._damage = ""  # what somebody found wrong with the file: it is to be salvaged
         self._policy = policy or Policy()
         self._vfs = vfs
@@ -176,14 +177,15 @@ class Journal:
         except apsw.Error as error:
             raise self._failed(journal_error(self.path, error), not isinstance(error, PASSING)) from error
         except JournalError as error:
-            raise self._failed(error, True) from error
+            self._failed(error, True)
+            raise
         if self._db.total_changes() > changes:  # a repetition succeeds on a full disk, too
-            self.health.failing = ""
+            self.health.failing, self.lacks_room = "", False
         return result
 
     def _failed(self, error: JournalError, is_stale: bool) -> JournalError:
         self.is_stale = is_stale
-        self.health.failing = str(error)
+        self.health.failing, self.lacks_room = str(error), lacks_room(error)
         if isinstance(error, DamagedError):
             self._damage = str(error)
             self.damages += 1

@@ -2,21 +2,23 @@
 
     {"pave_key_file": 1, "site": "bercy",
      "sealing": [{"made": "2026-11-23T12:00:00Z", "key": "64 hexadecimal digits"}, ...],
-     "opening": [{"made": "2026-11-23T12:00:00Z", "key": "64 hexadecimal digits"}]}
+     "opening": [{"made": "2026-11-23T12:00:00Z", "key": "64 hexadecimal digits"}],
+     "dropped": [{"id": "8 hexadecimal digits", "made": "...", "dropped": "..."}, ...]}
 
-`sealing` keys seal device keys in the database (`core.keys_sealed`), the newest last. `opening` keys are the private
+`sealing` keys seal what is secret in the database (`core.keys_sealed`), the newest last. `opening` keys are the private
 halves (X25519) of what technicians seal provisioning records with. Keep a copy of the file off the machine: with it and
 the provisioning records a new machine takes over; without it, every device has to be provisioned again.
 
-It is made only for a journal that holds no sealed keys yet, and never overwritten but by a rotation, which adds a key:
-write beside, fsync, rename, fsync the folder. Killed anywhere, the old or the new file is there, whole; and since the
-old keys stay in it, the journal opens with either.
+It is made only for a journal that holds no sealed keys yet, and never overwritten but by a rotation, which adds a
+sealing key and, when nothing in the journal is under the older ones, takes them out (`core.keys_rotation`): write
+beside, fsync, rename, fsync the folder. Killed anywhere, the old or the new file is there, whole, and the journal opens
+with it. What was taken out is remembered by its id alone, so that an old backup is told what it needs.
 """
 
 import json
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -27,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pave_gateway.core import limits
 from pave_gateway.core.instant import iso_utc
 from pave_gateway.core.keys import RandomBytes
-from pave_gateway.core.keys_sealed import KEY_BYTES, AesKeyring
+from pave_gateway.core.keys_sealed import KEY_BYTES, AesKeyring, id_in, key_id
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -45,11 +47,18 @@ class _Key(_Strict):
     key: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
+class _Dropped(_Strict):
+    id: Annotated[str, Field(pattern="^[0-9a-f]{8}$")]
+    made: Annotated[str, Field(max_length=32)]
+    dropped: Annotated[str, Field(max_length=32)]
+
+
 class _File(_Strict):
     pave_key_file: Literal[1]
     site: str
     sealing: Annotated[tuple[_Key, ...], Field(min_length=1, max_length=limits.SEALING_KEYS)]
     opening: Annotated[tuple[_Key, ...], Field(min_length=1, max_length=limits.SEALING_KEYS)]
+    dropped: Annotated[tuple[_Dropped, ...], Field(max_length=limits.SEALING_KEYS)] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,20 @@ class FileKey:
         """No secret in a log or a traceback."""
         return f"FileKey(made={self.made})"
 
+    @property
+    def id(self) -> bytes:
+        """What names it in what it sealed."""
+        return key_id(self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedKey:
+    """A sealing key that is no longer in the file: its id, and when it was made and taken out (RFC 3339)."""
+
+    id: bytes
+    made: str
+    dropped: str
+
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
@@ -71,6 +94,7 @@ class KeyFile:
     site: str
     sealing: tuple[FileKey, ...]
     opening: tuple[FileKey, ...]
+    dropped: tuple[DroppedKey, ...] = ()
 
     def keyring(self, random_bytes: RandomBytes = os.urandom) -> AesKeyring:
         """Return what seals and opens with these keys."""
@@ -111,6 +135,9 @@ def open_key_file(
         raise KeyFileError(
             f"key file {path}: it is of site {file.site!r}, the site file says {site!r}; name the right one"
         )
+    told = missing(path, file, {id_in(value) for value in sealed})
+    if told:
+        raise KeyFileError(told)
     file.keyring(random_bytes).check(sealed)
     return file
 
@@ -136,28 +163,65 @@ def load_key_file(path: Path) -> KeyFile:
         first = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise KeyFileError(f"key file {path}: damaged: {where}: {first['msg']}; put its copy back") from None
-    return KeyFile(found.site, _entries(found.sealing), _entries(found.opening))
+    dropped = tuple(DroppedKey(bytes.fromhex(entry.id), entry.made, entry.dropped) for entry in found.dropped)
+    return KeyFile(found.site, _entries(found.sealing), _entries(found.opening), dropped)
 
 
-def begin_rotation(
-    path: Path, file: KeyFile, sealed: Sequence[bytes], now_ms: int, random_bytes: RandomBytes = os.urandom
-) -> KeyFile:
-    """Write `file` with one more sealing key and return it; then everything is to be sealed anew with that.
+def missing(path: Path, file: KeyFile, used: Collection[bytes]) -> str:
+    """Return what a journal needs that has secrets under the keys with ids `used`, if rotations took some of them out.
 
-    If some of `sealed`, all that the journal holds, is not under the newest key yet, a rotation was killed: `file` is
-    returned as it is, to be gone on with.
+    "" if `file` has never had others than it has.
+    """
+    here = {entry.id for entry in file.sealing}
+    gone = [entry for entry in file.dropped if entry.id in used and entry.id not in here]
+    if not gone:
+        return ""
+    keys = ", ".join(f"{entry.id.hex()} (made {entry.made}, taken out {entry.dropped})" for entry in gone)
+    return (
+        f"key file {path}: the journal is a backup of before a rotation, with secrets sealed under {keys}, which this"
+        " file has no longer; take that entry from a copy of the key file of then and put it before the others in"
+        " sealing: the gateway seals all anew when it starts, and takes the key out again"
+    )
+
+
+def add_sealing_key(path: Path, file: KeyFile, now_ms: int, random_bytes: RandomBytes = os.urandom) -> KeyFile:
+    """Write `file` with one more sealing key and return it; everything is to be sealed anew with that.
+
+    If it has several, a rotation is not over: it is returned as it is, to be gone on with.
 
     Raises:
-        KeyFileError: it has as many as it may, or cannot be written; the old one is then still there.
+        KeyFileError: it cannot be written; the old one is then still there.
     """
-    if not all(file.keyring().is_newest(value) for value in sealed):
+    if len(file.sealing) > 1:
         return file
-    if len(file.sealing) >= limits.SEALING_KEYS:
-        raise KeyFileError(f"key file {path}: {len(file.sealing)} sealing keys; take out those that no backup needs")
+    known = {entry.id for entry in (*file.sealing, *file.dropped)}
     made = FileKey(iso_utc(now_ms), random_bytes(KEY_BYTES))
+    while made.id in known:
+        made = FileKey(made.made, random_bytes(KEY_BYTES))
     grown = replace(file, sealing=(*file.sealing, made))
     _write(path, grown, replacing=True)
     return grown
+
+
+def drop_sealing_keys(path: Path, file: KeyFile, held: Collection[bytes], now_ms: int) -> KeyFile:
+    """Write `file` without its older sealing keys, but for those with ids in `held`, and return it.
+
+    Raises:
+        KeyFileError: `path` has other content by now, or cannot be written; nothing was taken out.
+    """
+    *older, newest = file.sealing
+    gone = [entry for entry in older if entry.id not in held]
+    if not gone:
+        return file
+    if not path.exists() or load_key_file(path) != file:
+        raise KeyFileError(f"key file {path}: somebody has changed it since the rotation began; put that content back")
+    ids = {entry.id for entry in gone}
+    remembered = [entry for entry in file.dropped if entry.id not in ids]
+    remembered += [DroppedKey(entry.id, entry.made, iso_utc(now_ms)) for entry in gone]
+    kept = tuple(entry for entry in older if entry.id not in ids)
+    shrunk = replace(file, sealing=(*kept, newest), dropped=tuple(remembered[-limits.SEALING_KEYS :]))
+    _write(path, shrunk, replacing=True)
+    return shrunk
 
 
 def _new(site: str, now_ms: int, random_bytes: RandomBytes) -> KeyFile:
@@ -185,6 +249,7 @@ def _write(path: Path, file: KeyFile, replacing: bool) -> None:
         "site": file.site,
         "sealing": [{"made": entry.made, "key": entry.key.hex()} for entry in file.sealing],
         "opening": [{"made": entry.made, "key": entry.key.hex()} for entry in file.opening],
+        "dropped": [{"id": entry.id.hex(), "made": entry.made, "dropped": entry.dropped} for entry in file.dropped],
     }
     beside = path.with_name(path.name + ".new")
     try:

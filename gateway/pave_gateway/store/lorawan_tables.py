@@ -7,6 +7,7 @@ costs one page here beside its page of the log. Keys and parameters, which hardl
 from collections.abc import Callable
 from typing import Any
 
+from pave_gateway.core.keys_rows import ResealedSessionRow, SealedRow
 from pave_gateway.core.lorawan.rows import (
     AirtimeForgottenRow,
     AirtimeRow,
@@ -79,6 +80,21 @@ def read_lorawan(db: Any) -> StoredLorawan:
     )
 
 
+def sealed_sessions(db: Any, device: str, session: int, max_rows: int) -> list[SealedRow]:
+    """Return the keys of the sessions behind (`device`, `session`), of any era, at most `max_rows`."""
+    rows = db.execute(
+        "SELECT device, session, sealed_keys FROM lora_session WHERE (device, session) > (?1, ?2)"
+        " ORDER BY device, session LIMIT ?3",
+        (device, session, max_rows),
+    )
+    return [SealedRow(*row) for row in rows]
+
+
+def count_sessions(db: Any) -> int:
+    """Return how many sessions there are, of any era."""
+    return db.execute("SELECT count(*) FROM lora_session").get
+
+
 def _join(db: Any, row: JoinRow) -> str | None:
     before = db.execute("SELECT join_eui FROM lora_device WHERE device = ?1", (row.device,)).get
     db.execute(
@@ -106,6 +122,13 @@ def _offer_session(db: Any, row: LoraSessionRow) -> str | None:
         (row.device, row.session, row.dev_addr, row.sealed_keys, row.parameters, row.fcnt_down, row.era),
     )
     return None
+
+
+def _reseal_session(db: Any, row: ResealedSessionRow) -> None:
+    db.execute(
+        "UPDATE lora_session SET sealed_keys = ?4 WHERE device = ?1 AND session = ?2 AND sealed_keys = ?3",
+        (row.device, row.number, row.before, row.content),
+    )
 
 
 def _start_session(db: Any, row: SessionStartRow) -> str | None:
@@ -188,6 +211,7 @@ def _end_sessions(db: Any, row: SessionsEndRow) -> None:
 WRITERS: dict[type, Callable[[Any, Any], str | None]] = {
     JoinRow: _join,
     LoraSessionRow: _offer_session,
+    ResealedSessionRow: _reseal_session,
     SessionStartRow: _start_session,
     FcntUpRow: _admit,
     LoraDownRow: _reserve,

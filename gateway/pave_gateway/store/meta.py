@@ -6,6 +6,8 @@ era          how often it may have become older than what devices and sinks saw:
              and the next start draws another gateway ID
 snapshot     the rows of the device table hold at least the log up to this position
 floor        no position up to this one is given again, though no reading may stand there
+damaged      what a salvage found, for the operator
+damage_seen  the same, once somebody has seen it
 """
 
 from collections.abc import Callable
@@ -26,7 +28,9 @@ class ProbeRow:
 
 @dataclass(frozen=True, slots=True)
 class DamageSeenRow:
-    """An operator has seen that the file was damaged; `health` need not say so any longer."""
+    """An operator has seen that the file was damaged, as `damage` said; `health` need not say so any longer."""
+
+    damage: str
 
 
 def text(db: Any, key: str) -> str | None:
@@ -51,6 +55,14 @@ def remove(db: Any, key: str) -> None:
     db.execute("DELETE FROM meta WHERE key = ?1", (key,))
 
 
+def as_of_ms(db: Any) -> int:
+    """Return when the newest reading or act came that the file has, milliseconds since 1970; 0 if it has none."""
+    return db.execute(
+        "SELECT max(coalesce((SELECT received_ms FROM reading ORDER BY position DESC LIMIT 1), 0),"
+        " coalesce((SELECT at_ms FROM registry_act ORDER BY number DESC LIMIT 1), 0))"
+    ).get
+
+
 def begin_era(db: Any) -> None:
     """Say that the world may have seen more than this file holds; what it shall not see twice jumps ahead.
 
@@ -67,10 +79,14 @@ def begin_era(db: Any) -> None:
     registry_tables.end_life(db)
 
 
-def _damage_seen(db: Any, row: DamageSeenRow) -> None:
-    """Forget what the salvage found."""
-    del row
+def _damage_seen(db: Any, row: DamageSeenRow) -> str | None:
+    """Keep what the salvage found as seen; refuse it if that is not what was seen."""
+    told = text(db, "damaged")
+    if told != row.damage:
+        return f"what is told of the journal's damage is another by now: {told}; look at it, and say so again"
     remove(db, "damaged")
+    put(db, "damage_seen", row.damage)
+    return None
 
 
 def _probe(db: Any, row: ProbeRow) -> None:

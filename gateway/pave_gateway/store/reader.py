@@ -11,11 +11,12 @@ import cbor2
 from pave_gateway.core import limits
 from pave_gateway.core.rows import StoredReading
 from pave_gateway.store import chains, dead_letter_tables, log, meta, snapshots, state_tables
+from pave_gateway.store import usage as usages
 from pave_gateway.store.dead_letter_tables import DeadLetter
 from pave_gateway.store.devices import Window
 from pave_gateway.store.errors import DamagedError, JournalError, journal_error
 from pave_gateway.store.retention import Policy
-from pave_gateway.store.usage import Usage, usage
+from pave_gateway.store.usage import Usage
 
 _T = TypeVar("_T")
 
@@ -66,13 +67,21 @@ class JournalReader:
         """Return the position of the newest reading, 0 in an empty log."""
         return self._reading(lambda: self._db.execute("SELECT max(position) FROM reading").get) or 0
 
+    def stored(self) -> int:
+        """Return how many readings were ever taken into the log, see `store.usage`."""
+        return self._reading(lambda: usages.stored(self._db))
+
+    def behind(self, position: int) -> int:
+        """Return how many readings of the log are behind `position`, see `store.usage`."""
+        return self._reading(lambda: usages.behind(self._db, position))
+
     def cursor(self, sink: str) -> int:
         """Return how far the back-end of `sink` has accepted the log."""
         return self._reading(lambda: state_tables.cursor(self._db, sink))
 
     def usage(self, policy: Policy) -> Usage:
         """Return how much the journal holds, and how many hours of backlog still fit."""
-        return self._reading(lambda: usage(self._db, policy.sinks, policy.cap_bytes))
+        return self._reading(lambda: usages.usage(self._db, policy.sinks, policy.cap_bytes))
 
     def era(self) -> int:
         """Return how often the file may have become older than what devices saw; see `store.meta`."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pave_gateway.core.keys_rows import ResealedKeysRow, SealedRow
 from pave_gateway.core.registry import Assignment
 from pave_gateway.core.registry_rows import (
     ActRow,
@@ -160,6 +161,25 @@ def _write_keys(db: Any, row: KeyRow) -> None:
         )
 
 
+def sealed_keys(db: Any, device: str, _number: int, max_rows: int) -> list[SealedRow]:
+    """Return the keys of the devices behind `device`, at most `max_rows`."""
+    rows = db.execute(
+        "SELECT device, 0, sealed FROM registry_key WHERE device > ?1 ORDER BY device LIMIT ?2", (device, max_rows)
+    )
+    return [SealedRow(*row) for row in rows]
+
+
+def count_keys(db: Any) -> int:
+    """Return how many devices have keys."""
+    return db.execute("SELECT count(*) FROM registry_key").get
+
+
+def _reseal_keys(db: Any, row: ResealedKeysRow) -> None:
+    db.execute(
+        "UPDATE registry_key SET sealed = ?3 WHERE device = ?1 AND sealed = ?2", (row.device, row.before, row.content)
+    )
+
+
 def _begin_assignment(db: Any, row: AssignmentRow) -> str | None:
     refused = _refused_assignment(db, row)
     if refused is None:
@@ -208,6 +228,7 @@ WRITERS: dict[type, Callable[[Any, Any], str | None]] = {
     ActRow: _write_act,
     DeviceRow: _write_device,
     KeyRow: _write_keys,
+    ResealedKeysRow: _reseal_keys,
     AssignmentRow: _begin_assignment,
     AssignmentEndRow: _end_assignment,
     LifeRow: _begin_life,

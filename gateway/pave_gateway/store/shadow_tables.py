@@ -5,6 +5,7 @@ from typing import Any
 
 from pave_gateway.core import limits
 from pave_gateway.core.commands import State
+from pave_gateway.core.keys_rows import ResealedSettingsRow, SealedRow
 from pave_gateway.core.shadow_rows import CommandRow, DesiredRow, HelloRow, ReportedRow
 
 SCHEMA = """
@@ -52,6 +53,20 @@ def desired(db: Any) -> Iterator[DesiredRow]:
         yield DesiredRow(*fields)
 
 
+def sealed_settings(db: Any, device: str, _number: int, max_rows: int) -> list[SealedRow]:
+    """Return the desired settings, which may have a passphrase, of the devices behind `device`, at most `max_rows`."""
+    rows = db.execute(
+        "SELECT device, version, settings FROM shadow_desired WHERE device > ?1 ORDER BY device LIMIT ?2",
+        (device, max_rows),
+    )
+    return [SealedRow(*row) for row in rows]
+
+
+def count_settings(db: Any) -> int:
+    """Return how many devices have desired settings."""
+    return db.execute("SELECT count(*) FROM shadow_desired").get
+
+
 def reported(db: Any) -> Iterator[ReportedRow]:
     """Yield the reported settings of all devices."""
     for fields in db.execute(
@@ -88,6 +103,13 @@ def _set_desired(db: Any, row: DesiredRow) -> str | None:
         return f"settings of {row.device}: version {row.version} does not follow {stored}; read them again"
     db.execute("INSERT OR REPLACE INTO shadow_desired VALUES (?1, ?2, ?3)", (row.device, row.version, row.values))
     return None
+
+
+def _reseal_settings(db: Any, row: ResealedSettingsRow) -> None:
+    db.execute(
+        "UPDATE shadow_desired SET settings = ?4 WHERE device = ?1 AND version = ?2 AND settings = ?3",
+        (row.device, row.number, row.before, row.content),
+    )
 
 
 def _set_reported(db: Any, row: ReportedRow) -> None:
@@ -130,6 +152,7 @@ def _forget_old_commands(db: Any, device: str) -> None:
 
 WRITERS: dict[type, Callable[[Any, Any], str | None]] = {
     DesiredRow: _set_desired,
+    ResealedSettingsRow: _reseal_settings,
     ReportedRow: _set_reported,
     HelloRow: _set_hello,
     CommandRow: _set_command,

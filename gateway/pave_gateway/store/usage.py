@@ -23,7 +23,7 @@ class Usage:
     """What the journal holds.
 
     Attributes:
-        stored: Readings ever taken into the log.
+        stored: Readings ever taken into the log, see `stored`.
         kept: Those that are still in it.
         used_bytes: Of the file, without pages that are free.
         cap_bytes: What may be used.
@@ -60,19 +60,50 @@ def add_losses(db: Any, sink: str, readings: int) -> None:
     )
 
 
+def stored(db: Any) -> int:
+    """Return how many readings were ever taken into the log, since it was begun.
+
+    One that was restored goes on from what its backup had, one that was salvaged from what the damaged one had.
+    """
+    return _last(db) - meta.number(db, "skipped")
+
+
+def behind(db: Any, position: int) -> int:
+    """Return how many readings of the log are behind `position`.
+
+    Positions that a restore or a salvage has skipped do not count. Where several did, and `position` is from before the
+    one before the last, it is all that is kept at most.
+    """
+    return min(_kept(db), _between(db, position, _last(db)))
+
+
 def usage(db: Any, sinks: Sequence[str], cap_bytes: int) -> Usage:
     """Return what the journal holds; the cap is reached when the slowest of `sinks` holds everything up."""
-    position = max(db.execute("SELECT max(position) FROM reading").get or 0, meta.number(db, "floor"))
-    delivered = min((state_tables.cursor(db, sink) for sink in sinks), default=position)
-    stored = position - meta.number(db, "skipped")
-    kept = stored - meta.number(db, "removed")
+    kept = _kept(db)
     used = used_bytes(db)
     per_hour = _readings_per_hour(db)
     hours = None
     if per_hour and kept:
-        backlog = min(kept, max(0, position - delivered))
+        backlog = max((behind(db, state_tables.cursor(db, sink)) for sink in sinks), default=0)
         hours = max(0.0, (cap_bytes / (used / kept) - backlog) / per_hour)
-    return Usage(stored, kept, used, cap_bytes, per_hour, hours, losses(db))
+    return Usage(stored(db), kept, used, cap_bytes, per_hour, hours, losses(db))
+
+
+def _last(db: Any) -> int:
+    return max(db.execute("SELECT max(position) FROM reading").get or 0, meta.number(db, "floor"))
+
+
+def _kept(db: Any) -> int:
+    return stored(db) - meta.number(db, "removed")
+
+
+def _between(db: Any, after: int, until: int) -> int:
+    """Return how many readings have positions behind `after` up to `until`."""
+    floor = meta.number(db, "floor")
+    if after >= floor or until < floor:
+        return max(0, until - after)
+    before = db.execute("SELECT max(position) FROM reading WHERE position <= ?1", (floor,)).get or 0
+    return until - floor + max(0, before - after)
 
 
 def _readings_per_hour(db: Any) -> float | None:
@@ -80,4 +111,4 @@ def _readings_per_hour(db: Any) -> float | None:
     if len(marks) < 2:
         return None
     (last, last_ms), (first, first_ms) = marks[0], marks[-1]
-    return (last - first) * HOUR_MS / (last_ms - first_ms) if last_ms > first_ms else None
+    return _between(db, first, last) * HOUR_MS / (last_ms - first_ms) if last_ms > first_ms else None

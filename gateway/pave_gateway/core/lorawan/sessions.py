@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pave_gateway.core import limits
+from pave_gateway.core.keys_rows import ResealedRow
 from pave_gateway.core.lorawan import parameters
 from pave_gateway.core.lorawan.downlinks import Message, Queued
 from pave_gateway.core.lorawan.mac import MacState
@@ -145,6 +146,12 @@ class Sessions:
                 reserved=row.fcnt_down,
             )
         )
+
+    def resealed(self, row: ResealedRow) -> None:
+        """Take the keys of a session that are on disk under another seal."""
+        for session in self._by_device.get(row.device, []):
+            if session.number == row.number:
+                session.sealed_keys = row.content
 
     def start(self, session: LoraSession) -> None:
         """Let `session`, under which its device has sent, take the place of all before it."""
