@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 HIL := build/hil
+RIVAL := build/rival
 RUN := $(VENV)/bin/python
 export PAVE_MAKE_STARTED_S := $(shell date +%s)
 
@@ -40,7 +41,7 @@ fuzz: $(VENV)/.dev  ## Fuzz every decoder for FOR seconds (60)
 crash: $(VENV)/.dev  ## Kill the journal's writer and cut its power at every point, for a million acknowledged readings: 20 minutes
 	@$(RUN) -m simulation.crash
 
-bench: $(VENV)/.dev  ## Every figure of the README
+bench: $(VENV)/.dev $(RIVAL)/.rival servers  ## Every figure of the README
 	@for name in benchmarks/[a-z]*.py; do $(RUN) -m benchmarks.$$(basename $$name .py) || exit 1; done
 
 lock: $(VENV)/.dev  ## Lock the dependencies of pyproject.toml anew
@@ -61,3 +62,6 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml
 
 $(HIL)/.hil: requirements/hil.txt
 	@tools/venv.sh "$(PYTHON)" $(HIL) hil
+
+$(RIVAL)/.rival: requirements/rival.txt
+	@tools/venv.sh "$(PYTHON)" $(RIVAL) rival

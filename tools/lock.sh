@@ -6,3 +6,4 @@ lock() { "$uv" pip compile -q --universal --generate-hashes --python-version 3.1
 lock --all-extras pyproject.toml -o requirements/dev.txt
 lock --extra gateway --extra emulator --extra tools --extra demo --extra build pyproject.toml -c requirements/dev.txt -o requirements/demo.txt
 lock --group hil -o requirements/hil.txt
+lock --group rival -o requirements/rival.txt

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # venv.sh PYTHON VENV LOCK: make the virtual environment and install requirements/LOCK.txt into it, and this project too
-# unless LOCK is hil: labgrid brings a pyserial of its own. Each lock is whole, so pip is not to look for dependencies.
+# unless LOCK is hil (labgrid brings a pyserial of its own) or rival. Each lock is whole: pip looks for no dependencies.
 set -euo pipefail
 python=$1 venv=$2 lock=$3
 
@@ -23,6 +23,6 @@ fi
 echo "pave: installing requirements/$lock.txt"
 "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r "requirements/$lock.txt" ||
     fail "pip could not install requirements/$lock.txt (its own message is above). Next: check the network and the free disk, then make again"
-[ "$lock" = hil ] || "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . ||
+[ "$lock" = hil ] || [ "$lock" = rival ] || "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . ||
     fail "pip could not install this project into $venv (its own message is above)"
 touch "$venv/.$lock"
