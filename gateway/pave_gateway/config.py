@@ -20,6 +20,7 @@ from pave_gateway.config_state import ClockConfig, SilenceConfig
 from pave_gateway.control_address import socket_path
 from pave_gateway.core.places import KIOSK, Place
 
+_FILE_BYTES_MAX = 32_000_000  # 10,000 bays take 2 MB
 TOPIC_FIELDS = ("site", "kind", "place", "device", "class")
 
 
@@ -139,6 +140,10 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not TOML: {error}; mend that line: KEY = VALUE, texts in quotes") from error
+    except RecursionError as error:
+        raise ConfigError(
+            f"{path}: brackets in brackets, too deep to read; no key of a site file needs that"
+        ) from error
     file = SiteFile(path, text, {apply_override(data, override): override for override in overrides})
     try:
         config = Config.model_validate(data)
@@ -185,7 +190,11 @@ def apply_override(data: dict[str, Any], override: str) -> Location:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(_FILE_BYTES_MAX + 1)
+        if len(content) > _FILE_BYTES_MAX:
+            raise ConfigError(f"{path}: more than {_FILE_BYTES_MAX:,} bytes; that is no site file, name it with --site")
+        return content.decode("utf-8").replace("\r\n", "\n")
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; name the site file with --site") from error
     except UnicodeDecodeError as error:

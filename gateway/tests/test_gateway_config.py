@@ -350,3 +350,10 @@ def test_an_override_of_a_sink_where_the_file_has_none_such_is_refused(tmp_path)
     path = site_file(tmp_path)
     path.write_text('sink = "city"\n' + path.read_text())
     assert "there is no sink 'city'" in error_of(path, "sink.city.port=1")
+
+
+def test_a_file_nested_too_deep_or_without_an_end_is_one_line(tmp_path):
+    deep = tmp_path / "deep.toml"
+    deep.write_text("a = " + "[" * 5000)
+    assert "too deep" in error_of(deep)
+    assert "no site file" in error_of(Path("/dev/zero"))
