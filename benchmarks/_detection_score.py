@@ -49,8 +49,8 @@ class Heard:
 
 
 @dataclass
-class Score:
-    """One bay under one scenario with one detector.
+class Tally:
+    """What is counted, of one bay or of many.
 
     Attributes:
         heard: one for each event that must be said.
@@ -63,7 +63,7 @@ class Score:
         alarms: (that were due, of them raised, false).
     """
 
-    days: float
+    days: float = 0.0
     heard: list[Heard] = field(default_factory=list)
     false: Counter[int] = field(default_factory=Counter)
     stuck: int = 0
@@ -73,6 +73,10 @@ class Score:
     asked: int = 0
     awake_s: float = 0.0
     alarms: tuple[int, int, int] = (0, 0, 0)
+
+
+class Score(Tally):
+    """One bay under one scenario with one detector."""
 
 
 class States:

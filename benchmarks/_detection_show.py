@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import statistics
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks._detection_device import BLIND, OCCUPIED, POWER_ON, TIMER, VACANT
-from benchmarks._detection_score import OUTCOMES, SAID, WRONG, Heard, Score
+from benchmarks._detection_score import OUTCOMES, SAID, WRONG, Heard, Score, Tally
 
 CONSOLE = Console(width=150)
 STATES = (VACANT, OCCUPIED, BLIND)
 PERCENT = 100.0
 
 
-@dataclass
-class Sum:
+class Sum(Tally):
     """Scores put together."""
-
-    days: float = 0.0
-    heard: list[Heard] = field(default_factory=list)
-    false: Counter[int] = field(default_factory=Counter)
-    stuck: int = 0
-    longest_wrong_s: float = 0.0
-    time_s: dict[tuple[int, int], float] = field(default_factory=lambda: defaultdict(float))
-    wakes: Counter[str] = field(default_factory=Counter)
-    asked: int = 0
-    awake_s: float = 0.0
-    alarms: list[int] = field(default_factory=lambda: [0, 0, 0])
 
     def add(self, one: Score) -> None:
         """Put one more in."""
@@ -46,7 +33,8 @@ class Sum:
         self.wakes += one.wakes
         self.asked += one.asked
         self.awake_s += one.awake_s
-        self.alarms = [mine + its for mine, its in zip(self.alarms, one.alarms, strict=True)]
+        due, raised, false = one.alarms
+        self.alarms = (self.alarms[0] + due, self.alarms[1] + raised, self.alarms[2] + false)
 
     def right_pct(self, occupied: bool | None = None) -> float:
         """Share of arrivals (True), departures (False) or both that were said right; excused ones are left out."""

@@ -20,10 +20,10 @@ from pave_gateway import garbage
 from pave_gateway.assembly import rotation
 from pave_gateway.assembly.gateway import Gateway, open_gateway
 from pave_gateway.assembly.machine import this_machine
-from pave_gateway.config import load
 from pave_gateway.core import keys_record, shadow_sealing
 from pave_gateway.core.change import Change
 from pave_gateway.core.committer import Row
+from pave_gateway.core.keys import DeviceKeys
 from pave_gateway.core.keys_rotation import Rotation
 from pave_gateway.core.keys_sealed import AesKeyring
 from pave_gateway.core.lorawan import sessions
@@ -35,29 +35,13 @@ from pave_gateway.store.journal import Journal
 from pave_gateway.store.key_file import open_key_file
 from pave_wire import cbor, shadow
 from pave_wire.model import Reading
+from simulation import made_site
 
 BATCH = 500
 TICK_S = 0.001
 READING_S = 0.005
 BEFORE_S = 3.0
 DEVICE = "24a160fffe000101"
-SITE = """
-[site]
-id = "lab"
-name = "Laboratory"
-[listen]
-coap = "127.0.0.1:0"
-http = "127.0.0.1:0"
-[journal]
-path = "{journal}"
-[[bay]]
-id = "lab-l-01"
-kind = "delivery"
-street = "Rue de Bercy"
-lat = 48.8358
-lon = 2.3858
-device = "{device}"
-"""
 
 
 class Timed(Rotation):
@@ -99,7 +83,7 @@ class Seen:
 
 def fill(folder: Path, devices: int) -> None:
     """Make a key file, and a journal with secrets."""
-    keyring = open_key_file(folder / "journal.sqlite.keys", "lab", [], time.time_ns() // 1_000_000).keyring()
+    keyring = open_key_file(folder / "journal.sqlite.keys", made_site.ID, [], time.time_ns() // 1_000_000).keyring()
     with closing(Journal(folder / "journal.sqlite")) as journal:
         for first in range(0, devices, BATCH):
             numbers = range(first, min(devices, first + BATCH))
@@ -109,7 +93,7 @@ def fill(folder: Path, devices: int) -> None:
 def signed(device: str) -> bytes:
     """Return what a technician has signed, but for the signature, which nobody looks at here."""
     content = {
-        "version": 1, "site": "lab", "device": device, "kind": "presence", "board": "pave-presence-v1",
+        "version": 1, "site": made_site.ID, "device": device, "kind": "presence", "board": "pave-presence-v1",
         "firmware": "1.0", "epoch": 1, "signer": "00" * 32, "note": "", "oscore": None,
         "lora": {"join_eui": "0200000000000001", "app_key": "00" * 16},
     }  # fmt: skip
@@ -152,13 +136,17 @@ async def readings(gateway: Gateway, seen: list[Seen]) -> None:
         await asyncio.sleep(READING_S)
 
 
+def keys_of(_number: int) -> DeviceKeys:
+    """Name the device whose readings are stored; it reports to the core itself and needs no keys."""
+    return DeviceKeys(DEVICE, b"", b"", b"", b"")
+
+
 async def measure(folder: Path) -> None:
     """Run a gateway, rotate, print."""
     rotation.Rotation = Timed
-    site = folder / "site.toml"
-    site.write_text(SITE.format(journal=folder / "journal.sqlite", device=DEVICE))
+    config = made_site.config_of(folder / "journal.sqlite", keys_of, 1)
     async with AsyncExitStack() as stack:
-        gateway = await open_gateway(load(site, ()), this_machine(True), threaded, stack)
+        gateway = await open_gateway(config, this_machine(True), threaded, stack)
         garbage.settle()
         seen = [Seen()]
         tasks = [asyncio.create_task(ticks(seen)), asyncio.create_task(readings(gateway, seen))]

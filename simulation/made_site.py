@@ -31,6 +31,7 @@ from pave_gateway.core.rows import ReplayRow
 from pave_gateway.runtime import threaded
 from pave_wire.oscore_context import FRESH_WINDOW
 
+ID = "made"
 _KINDS = ("delivery", "taxi", "disabled")
 _MAKER = By("made site", 1_795_000_000_000)
 _SOMEBODY = "0" * 64  # a technician's key; nothing here is signed
@@ -50,7 +51,7 @@ def config_of(journal: Path, keys_of: KeysOf, count: int) -> Config:
         for number in range(count)
     )  # fmt: skip
     return Config(
-        site=SiteConfig(id="made", name="Made up"),
+        site=SiteConfig(id=ID, name="Made up"),
         clock=ClockConfig(trusted=True),
         journal=JournalConfig(path=journal),
         bay=bays,

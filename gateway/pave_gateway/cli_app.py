@@ -70,7 +70,7 @@ def run(site: Site, overrides: Set = None) -> None:
 @app.command()
 def check_config(site: Site, overrides: Set = None) -> None:
     """Check the site file and say what it describes."""
-    config = read_site(site, overrides)
+    config = read_site(site, overrides, here=True)
     print(f"{site}: ok: {len(config.bay)} bays, {len(config.kiosk)} kiosks, {len(config.sink)} sinks")
 
 

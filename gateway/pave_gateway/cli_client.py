@@ -1,11 +1,12 @@
 """HTTP to the running gateway, over its control socket."""
 
+import ipaddress
 import json
 import socket
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, urlencode
 
 from pave_gateway.control_address import reachable
@@ -106,6 +107,25 @@ class Client:
         if isinstance(error, TimeoutError):
             return RefusedError(f"no answer in {self._timeout_s:.0f} s; look at the gateway's log, and at its disk")
         return RefusedError(f"the gateway went away: {error!r}; look whether it stops, then ask again")
+
+
+def waiting_start(address: tuple[str, int]) -> str | None:
+    """Return why a start of a gateway waits that serves HTTP at `address` meanwhile; None where none does."""
+    host, port = address
+    if port == 0:
+        return None
+    if ipaddress.ip_address(host).is_unspecified:
+        host = "::1" if ":" in host else "127.0.0.1"
+    connection = HTTPConnection(host, port, timeout=limits.WAITING_START_ANSWER_S)
+    try:
+        connection.request("GET", "/healthz")
+        found: Any = json.loads(connection.getresponse().read(limits.WAITING_START_BYTES))
+    except (OSError, HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+    waits = isinstance(found, dict) and cast("Answer", found).get("started") is False
+    return str(cast("Answer", found).get("storage_error")) if waits else None
 
 
 def told(details: Answer) -> str:

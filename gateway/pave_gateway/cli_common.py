@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pave_gateway.cli_client import Client, NotRunningError, RefusedError
-from pave_gateway.config import Config, ConfigError, load
+from pave_gateway.cli_client import Client, NotRunningError, RefusedError, waiting_start
+from pave_gateway.config import Config, ConfigError, load, parse_endpoint
 from pave_gateway.control_address import socket_path
 from pave_gateway.log import printable
 
@@ -50,10 +50,12 @@ def group(help_: str) -> typer.Typer:
     return typer.Typer(no_args_is_help=True, help=help_)
 
 
-def read_site(site: Path, overrides: list[str] | None = None) -> Config:
-    """Return a site file's content, with what the environment and then `overrides` put in the place of it, or end."""
+def read_site(site: Path, overrides: list[str] | None = None, here: bool = False) -> Config:
+    """Return a site file's content, with what the environment and then `overrides` put in the place of it, or end;
+    `here` as in `load`.
+    """
     try:
-        return load(site, [*os.environ.get(_OVERRIDES, "").split(), *(overrides or ())])
+        return load(site, [*os.environ.get(_OVERRIDES, "").split(), *(overrides or ())], here)
     except ConfigError as error:
         refuse(str(error), USAGE)
 
@@ -65,16 +67,20 @@ def client_of(config: Config) -> Client:
 
 def ask(site: Path, question: Callable[[Client], _T]) -> _T:
     """Return what the site's gateway answers to `question`, or end."""
+    config = read_site(site)
     try:
-        return question(client_of(read_site(site)))
+        return question(client_of(config))
     except NotRunningError as error:
-        refuse(not_running(site, error), NOT_RUNNING)
+        refuse(not_running(site, config, error), NOT_RUNNING)
     except RefusedError as error:
         refuse(str(error), REFUSED)
 
 
-def not_running(site: Path, error: NotRunningError) -> str:
+def not_running(site: Path, config: Config, error: NotRunningError) -> str:
     """Return what is wrong and the next step, where no gateway runs."""
+    waits = waiting_start(parse_endpoint(config.listen.http))
+    if waits is not None:
+        return f"the gateway is being started, and waits: {waits}; ask again when it has started"
     return f"{error}; start it: pave-gateway run --site {site}"
 
 

@@ -48,7 +48,7 @@ def import_(
     try:
         results = _import_running(client_of(config), paths)
     except NotRunningError as error:
-        missing = not_running(site, error)
+        missing = not_running(site, config, error)
         results = _keep_for_start(config, paths)
     except RefusedError as error:
         refuse(str(error), REFUSED)

@@ -1,11 +1,9 @@
 """[coap] of the site file."""
 
-from pydantic import BaseModel, ConfigDict
+from pave_gateway.config_table import Table
 
 
-class CoapConfig(BaseModel):
+class CoapConfig(Table):
     """[coap]: `insecure = true` serves plain CoAP beside OSCORE: no device is known by it, so for laboratories only."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     insecure: bool = False

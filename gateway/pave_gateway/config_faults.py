@@ -5,6 +5,7 @@ pydantic says which type it expected; whoever edits the file reads what to write
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,11 @@ _WANTED = {
     "too_short": "give {min_length} or more",
     "tuple_type": "write a list, in brackets",
 }
+_UNQUOTED = {
+    "bool_type": "true|false",
+    "float_type": r"[+-]?[0-9]+(\.[0-9]+)?",
+    "int_type": "[+-]?[0-9]+",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +76,12 @@ class SiteFile:
 def refusals(file: SiteFile, model: type[BaseModel], error: ValidationError) -> list[str]:
     """Return a line for each thing that `model` refused in `file`."""
     found: list[str] = []
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    meant = {_meant(model, detail["loc"]) for detail in details if detail["type"] == "extra_forbidden"}
+    for detail in details:
         location: Location = detail["loc"]
+        if detail["type"] == "missing" and location in meant:
+            continue  # it is there, misspelt, and told so
         key = ".".join(str(part + 1) if isinstance(part, int) else part for part in location)
         found.append(f"{file.where(location)}: {key}: {_explain(model, location, detail)}")
     return found
@@ -80,16 +90,19 @@ def refusals(file: SiteFile, model: type[BaseModel], error: ValidationError) -> 
 def nearest(word: str, words: Iterable[str]) -> str:
     """Return "; did you mean ...?", or the list of what is possible."""
     known = list(words)
-    close = difflib.get_close_matches(word, known, n=1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; known: {', '.join(known) or 'none'}"
+    close = _close(word, known)
+    return f"; did you mean {close!r}?" if close else f"; known: {', '.join(known) or 'none'}"
 
 
 def table_of(annotation: Any) -> type[BaseModel] | None:
     """Return the model inside `Model`, `Model | None` or `tuple[Model, ...]`, None where there is none."""
     inside = (annotation, *get_args(annotation))
     return next((each for each in inside if isinstance(each, type) and issubclass(each, BaseModel)), None)
+
+
+def _close(word: str, words: Iterable[str]) -> str:
+    """Return the word that is most like `word`, "" if none is like it."""
+    return next(iter(difflib.get_close_matches(word, list(words), n=1)), "")
 
 
 def _explain(model: type[BaseModel], location: Location, detail: Any) -> str:
@@ -103,6 +116,13 @@ def _explain(model: type[BaseModel], location: Location, detail: Any) -> str:
     return wanted if isinstance(value, dict) else f"{_shown(value)} will not do: {wanted}"
 
 
+def _meant(model: type[BaseModel], location: Location) -> Location:
+    """Return where the key would be that is misspelt at `location`; () where none is like it."""
+    table = _table_at(model, location[:-1])
+    close = _close(str(location[-1]), table.model_fields if table else ())
+    return (*location[:-1], close) if close else ()
+
+
 def _wanted(model: type[BaseModel], location: Location, detail: Any) -> str:
     kind = detail["type"]
     if kind in ("model_type", "tuple_type") and _table_at(model, location) is not None:
@@ -112,7 +132,14 @@ def _wanted(model: type[BaseModel], location: Location, detail: Any) -> str:
         return f"write {table.model_fields[str(location[-1])].description}" if table else detail["msg"]
     message = str(detail["msg"]).removeprefix("Value error, ")
     known: str = _WANTED.get(kind, message[:1].lower() + message[1:])
-    return known.format(**detail["ctx"]) if kind in _WANTED and "ctx" in detail else known
+    wanted = known.format(**detail["ctx"]) if kind in _WANTED and "ctx" in detail else known
+    return f"{wanted}, without quotes" if _is_quoted(kind, detail["input"]) else wanted
+
+
+def _is_quoted(kind: str, value: object) -> bool:
+    """Say whether `value` would do if it stood without quotes."""
+    reads = _UNQUOTED.get(kind)
+    return isinstance(value, str) and reads is not None and re.fullmatch(reads, value) is not None
 
 
 def _table_at(model: type[BaseModel], location: Location) -> type[BaseModel] | None:
@@ -134,5 +161,5 @@ def _header(model: type[BaseModel], location: Location) -> str:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = str(value).lower() if isinstance(value, bool) else repr(value)  # as TOML has it
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 3]}..."

@@ -1,28 +1,18 @@
 """[journal] of the site file."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from pave_gateway.config_table import File, Table
 from pave_gateway.store import retention
 
-
-def _file(path: Path) -> Path:
-    if not path.name or "\0" in path.name:
-        raise ValueError('name a file, such as "var/journal.sqlite"')
-    return path
-
-
-File = Annotated[Path, AfterValidator(_file)]
 Days = Annotated[int, Field(ge=1, le=36_500)]
 
 
-class TtlDaysConfig(BaseModel):
+class TtlDaysConfig(Table):
     """[journal.ttl_days]: how long a reading is kept once every sink has it, by its class."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     alarm: Days = retention.TTL_DAYS["alarm"]
     presence: Days = retention.TTL_DAYS["presence"]
@@ -30,13 +20,11 @@ class TtlDaysConfig(BaseModel):
     diagnostics: Days = retention.TTL_DAYS["diagnostics"]
 
 
-class JournalConfig(BaseModel):
+class JournalConfig(Table):
     """[journal]: where it is, how long a commit waits for company, what may be used of the disk.
 
     `path` is relative to the current directory. At the cap `at_cap` decides, see `store.retention`.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: File
     commit_interval_ms: Annotated[int, Field(ge=0, le=2000)] = 200

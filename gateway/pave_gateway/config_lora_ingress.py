@@ -7,15 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from pave_gateway.config_endpoint import endpoint
+from pave_gateway.config_table import File, Id, Port, Table, Text
 from pave_gateway.core import limits
 
-Text = Annotated[str, Field(min_length=1, max_length=120)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Name = Annotated[
-    str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="small letters, digits and -, 64 at most")
-]
 _APPLICATION = 'the id of the application as ChirpStack shows it, 36 characters, or "+" for all'
 _ID = 'its id of 3 or more small letters, digits and single -, such as "app1"'
 _TENANT = 'its id of small letters, digits and single -, such as "ttn", or "" for an installation of your own'
@@ -33,19 +30,6 @@ def _listen(text: str) -> str:
             'on loopback, a LAN or a VPN, such as "127.0.0.1:1700"'
         )
     return text
-
-
-def endpoint(text: str) -> tuple[str, int]:
-    """Return (address, port) of "127.0.0.1:1700" or "[fd00::1]:1700"; ValueError otherwise."""
-    host, colon, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    try:
-        ipaddress.ip_address(host)
-        if not colon or not port.isdecimal() or int(port) > 65535:
-            raise ValueError
-    except ValueError:
-        raise ValueError('write an address and a port, such as "127.0.0.1:1700" or "[fd00::1]:1700"') from None
-    return host, int(port)
 
 
 def _gateways(given: Any) -> Any:
@@ -66,11 +50,7 @@ def _web_server(text: str) -> str:
     return text
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SemtechUdpConfig(_Strict):
+class SemtechUdpConfig(Table):
     """[semtech_udp]: packet forwarders of the site's own network server.
 
     `gateways` are the EUI-64 of its concentrators, or "any", which is for loopback.
@@ -91,7 +71,7 @@ class SemtechUdpConfig(_Strict):
         return None if isinstance(self.gateways, str) else frozenset(self.gateways)
 
 
-class ChirpStackConfig(_Strict):
+class ChirpStackConfig(Table):
     """[chirpstack]: events of ChirpStack v4 from its MQTT broker, at least once.
 
     `application` is ChirpStack's application id, "+" for all; `client_id` names this gateway's session at the broker,
@@ -102,15 +82,15 @@ class ChirpStackConfig(_Strict):
     port: Port = 1883
     version: Literal["5", "3.1.1"] = "5"
     application: Annotated[str, Field(pattern=r"^(\+|[0-9a-f-]{36})$", description=_APPLICATION)] = "+"
-    client_id: Name
+    client_id: Id
     session_days: Annotated[int, Field(ge=1, le=365)] = 7
     tls: bool = False
-    ca_file: Path | None = None
+    ca_file: File | None = None
     username: Text | None = None
-    password_file: Path | None = None
+    password_file: File | None = None
 
 
-class ThingsStackConfig(_Strict):
+class ThingsStackConfig(Table):
     """[things_stack]: uplinks of The Things Stack from its MQTT server, gaps refilled from its storage.
 
     `application` and `tenant` as in "app1@ttn" (no tenant for an installation of one's own); the API key, with the
@@ -122,9 +102,9 @@ class ThingsStackConfig(_Strict):
     application: Annotated[str, Field(pattern=r"^[a-z0-9](?:[-]?[a-z0-9]){2,35}$", description=_ID)]
     tenant: Annotated[str, Field(pattern=r"^([a-z0-9](?:[-]?[a-z0-9]){1,35})?$", description=_TENANT)] = "ttn"
     tls: bool = True
-    ca_file: Path | None = None
+    ca_file: File | None = None
     storage: Annotated[str, AfterValidator(_web_server)] | None = None
-    key_file: Path | None = None
+    key_file: File | None = None
 
     @property
     def uid(self) -> str:

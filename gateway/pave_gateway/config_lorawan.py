@@ -3,8 +3,9 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
+from pave_gateway.config_table import Table
 from pave_gateway.core.lorawan import settings
 from pave_gateway.core.lorawan.settings import LorawanSettings
 from pave_wire import region
@@ -30,14 +31,14 @@ Channel = Annotated[int, AfterValidator(_channel)]
 DataRate = Annotated[int, Field(ge=0, le=5)]
 
 
-class LorawanConfig(BaseModel):
+class LorawanConfig(Table):
     """[lorawan]: with it the gateway is the network server of its devices; see `LorawanSettings` for each key."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     net_id: Annotated[str, Field(pattern="^[0-9a-f]{6}$", description="6 hexadecimal digits, letters small")] = "000000"
     addresses: Addresses | None = None
-    channels_hz: Annotated[tuple[Channel, ...], Field(max_length=CF_LIST_CHANNELS)] = LorawanSettings().channels_hz
+    channels_hz: Annotated[tuple[Channel, ...], Field(strict=False, max_length=CF_LIST_CHANNELS)] = (
+        LorawanSettings().channels_hz
+    )
     rx1_dr_offset: Annotated[int, Field(ge=0, le=5)] = 0
     rx2_data_rate: DataRate = LorawanSettings().rx2_data_rate
     rx_delay_s: Annotated[int, Field(ge=1, le=15)] = 1

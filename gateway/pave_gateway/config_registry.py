@@ -3,25 +3,28 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
-from pave_gateway.config_journal import File
+from pave_gateway.config_table import File, Folder, Table, Text
+from pave_gateway.core.weak_keys import is_small_order
 
 _KEY = "64 hexadecimal digits, letters small, as pave-flash shows them"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+def _public_key(text: str) -> str:
+    if is_small_order(bytes.fromhex(text)):
+        raise ValueError("write the key that pave-flash shows: anybody can sign under this one, a point of small order")
+    return text
 
 
-class TechnicianConfig(_Strict):
+class TechnicianConfig(Table):
     """[[registry.technician]]: who may provision devices; `key` as `pave-flash` shows it."""
 
-    name: Annotated[str, Field(min_length=1, max_length=120)]
-    key: Annotated[str, Field(pattern="^[0-9a-f]{64}$", description=_KEY)]
+    name: Text
+    key: Annotated[str, Field(pattern="^[0-9a-f]{64}$", description=_KEY), AfterValidator(_public_key)]
 
 
-class RegistryConfig(_Strict):
+class RegistryConfig(Table):
     """[registry]: paths are relative to the current directory.
 
     `key_file` is `<journal>.keys` beside the journal if not given; `records`, the folder that provisioning records are
@@ -29,8 +32,8 @@ class RegistryConfig(_Strict):
     """
 
     key_file: File | None = None
-    records: Path | None = None
-    technician: tuple[TechnicianConfig, ...] = ()
+    records: Folder | None = None
+    technician: Annotated[tuple[TechnicianConfig, ...], Field(strict=False)] = ()
 
     def key_path(self, journal: Path) -> Path:
         """Return where the key file is for this journal."""

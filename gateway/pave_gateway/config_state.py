@@ -2,23 +2,21 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from pave_gateway.config_table import Table
 
 Interval = Annotated[int, Field(ge=10, le=604_800)]
 
 
-class ClockConfig(BaseModel):
+class ClockConfig(Table):
     """[clock]: `trusted = true` believes the machine's clock without NTP (a GPS receiver, a battery-backed clock)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     trusted: bool = False
 
 
-class SilenceConfig(BaseModel):
+class SilenceConfig(Table):
     """[silence]: how often a device that has not reported its own interval is expected to be heard, in seconds."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     presence_s: Interval = 3600
     kiosk_s: Interval = 600

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pave_gateway import doctor_start as start
 from pave_gateway.assembly.machine import this_machine
-from pave_gateway.cli_client import Client, NotRunningError, RefusedError
+from pave_gateway.cli_client import Client, NotRunningError, RefusedError, waiting_start
 from pave_gateway.config import Config, parse_endpoint
 from pave_gateway.config_lora_ingress import ChirpStackConfig, SecretError, ThingsStackConfig, endpoint
 from pave_gateway.findings import Finding, Severity, error, fine, of_message, warning
@@ -49,6 +49,10 @@ def ask_gateway(config: Config, client: Client) -> tuple[bool, list[Finding]]:
     try:
         status = client.get("status")
     except NotRunningError:
+        waits = waiting_start(parse_endpoint(config.listen.http))
+        if waits is not None:
+            step = "see to that: the start is tried again by itself, every few seconds"
+            return True, [error(f"the gateway is being started, and waits: {waits}", step)]
         if has_journal:
             step = "look at its log: it is starting, waits for room on its disk, or is of an older version"
             return True, [error("a gateway has the journal open, and does not listen on its control socket", step)]
@@ -61,8 +65,23 @@ def ask_gateway(config: Config, client: Client) -> tuple[bool, list[Finding]]:
     if status["site"] != config.site.id:
         what = f"the gateway that has this journal is of site {status['site']!r}, the site file says {config.site.id!r}"
         found = [error(what, "name the site file that it was started with, or give each site a folder of its own")]
+    found += moved(config, status["listen"])
     said = [Finding(Severity(one["severity"]), one["what"], one["next_step"]) for one in status["findings"]]
     return True, found + said
+
+
+def moved(config: Config, listens: dict[str, str]) -> list[Finding]:
+    """Return where the gateway that runs listens, where the site file says another address by now."""
+    step = "stop the gateway and start it again: it reads the site file at its start"
+    wanted = config.listens()
+    return [
+        warning(
+            f"{key}: the gateway that runs has {listens.get(key, 'none')}, the site file {wanted.get(key, 'none')}",
+            step,
+        )
+        for key in sorted(wanted.keys() | listens.keys())
+        if listens.get(key) != wanted.get(key)
+    ]
 
 
 def technicians(config: Config) -> list[Finding]:

@@ -13,6 +13,8 @@ What judges is the same code on both sides where it can be, so they say the same
 way there is and sees that it is found.
 """
 
+import errno
+import mmap
 import os
 import stat
 from collections.abc import Iterable
@@ -31,12 +33,13 @@ from pave_gateway.core.registry_site import SiteConflictError, plan_site
 from pave_gateway.findings import Finding, error, fine, of_message, warning
 from pave_gateway.ports import PortError
 from pave_gateway.store import checks, files, meta, registry_tables, spare, swap
-from pave_gateway.store.errors import DamagedError, JournalError
+from pave_gateway.store.errors import NO_SHARED_MEMORY, DamagedError, JournalError
 from pave_gateway.store.key_file import KeyFileError, open_key_file
 from pave_gateway.store.reader import JournalReader
 from pave_gateway.store.registry_tables import Stored
 
 NOTHING = Stored([], [], [], 0, b"")  # what a journal has that is yet to be made
+_NO_MMAP = (errno.ENODEV, errno.EOPNOTSUPP, errno.EINVAL)  # mmap(2)
 _TOLD = 5  # of one kind; a site file of another site has a line for each place
 _GUIDE = "see the operator's guide, journal"
 _SALVAGED = "start the gateway: it salvages what can be read and keeps the damaged file"
@@ -54,7 +57,7 @@ def journal(config: Config) -> tuple[list[Finding], Stored | None]:
     following = swap.next_of(itself)  # of a restore that was cut short: the next start puts it in place
     path = following if is_there(following) else path
     if not is_there(path):
-        return [_nothing_in(path, "none yet", "it was there, and is gone")], NOTHING
+        return [_nothing_in(path, "none yet", "it was there, and is gone"), *_shared_memory(path)], NOTHING
     try:
         reader = JournalReader(path)
         try:
@@ -164,6 +167,22 @@ def _opened(config: Config, path: Path, reader: JournalReader) -> tuple[list[Fin
         for sink, count in usage.lost.items()
     ]
     return found, reader.read(registry_tables.load)
+
+
+def _shared_memory(path: Path) -> list[Finding]:
+    """Return that the file system has none, which a journal needs. Tried with a file that never has a name."""
+    try:
+        descriptor = os.open(existing(path.parent), os.O_TMPFILE | os.O_RDWR, 0o600)
+    except OSError:
+        return []  # it has no such files: the start tells
+    try:
+        os.ftruncate(descriptor, mmap.PAGESIZE)
+        mmap.mmap(descriptor, mmap.PAGESIZE).close()
+    except OSError as failure:
+        return [of_message(f"journal {path}: {NO_SHARED_MEMORY}")] if failure.errno in _NO_MMAP else []
+    finally:
+        os.close(descriptor)
+    return []
 
 
 def _look_through(db: Any, path: Path) -> None:

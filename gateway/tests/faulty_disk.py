@@ -1,11 +1,17 @@
 """A disk that fails when the test says so, under SQLite: a VFS whose files raise what the operating system would."""
 
+import contextlib
+import ctypes
+import errno
 import itertools
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any
 
 import apsw
+import pytest
 
 _numbers = itertools.count()
 
@@ -47,6 +53,41 @@ def read_only(name: str, operation: str) -> None:
 def slow(seconds: float) -> Callable[[str, str], None]:
     """Every sync takes this long."""
     return lambda name, operation: time.sleep(seconds) if operation == "sync" else None
+
+
+@contextlib.contextmanager
+def without_mmap() -> Generator[None]:
+    """Let SQLite have no shared memory, as on a file system whose files cannot be mapped (mmap(2), ENODEV)."""
+    errno_of = ctypes.CDLL(None).__errno_location
+    errno_of.restype = ctypes.POINTER(ctypes.c_int)
+    signature = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
+
+    def refuse(*_arguments: object) -> int | None:
+        errno_of()[0] = errno.ENODEV
+        return ctypes.c_void_p(-1).value  # MAP_FAILED
+
+    kept = ctypes.CFUNCTYPE(ctypes.c_void_p, *signature)(refuse)
+    unix = apsw.VFS(f"unmapped{next(_numbers)}", "unix")
+    unix.xSetSystemCall("mmap", ctypes.cast(kept, ctypes.c_void_p).value)
+    try:
+        yield
+    finally:
+        unix.xSetSystemCall("mmap", 0)  # the one it had
+
+
+@contextlib.contextmanager
+def small_file_system(folder: Path, size: str) -> Generator[Path]:
+    """Make `folder` a file system of its own, of `size` such as "1m", if this user may mount one."""
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("only root may mount a file system")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 class FaultyDisk(apsw.VFS):

@@ -95,6 +95,16 @@ def row(device: str = BAY, seq: int = 1, epoch: int = 1, occupied: bool = True, 
     return ReadingRow(device, epoch, seq, "presence", read_ms, read_ms, values)
 
 
+def virtual_machine(loop: asyncio.AbstractEventLoop, wall_ms: int) -> Machine:
+    """Return a machine whose clocks are `loop`'s; it is `wall_ms` where that begins."""
+    source = random.Random(5)
+
+    def since_ms() -> int:
+        return int(loop.time() * 1000)
+
+    return Machine(since_ms, lambda: wall_ms + since_ms(), lambda: True, "virtual", source.randbytes, source)
+
+
 def machine_at(wall_ms: int) -> Machine:
     """Return a machine whose clocks stand still."""
     source = random.Random(1)

@@ -1,15 +1,15 @@
 """LoRaWAN on the joined gateway: from a provisioning record to an acknowledged reading; ChirpStack beside it."""
 
 import asyncio
-import random
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from chirpstack_site import DEVICES, ChirpStackSide
 from control_support import Laboratory
-from gateway_support import running, until
+from gateway_support import running, until, virtual_machine
 from lora_ingress_support import Mosquitto
 from lorawan_support import JOIN_EUI, Device, event_of, hello_of
 from test_semtech_udp_server import Mast
@@ -17,8 +17,8 @@ from test_semtech_udp_server import Mast
 from pave_emulator.air.txpk import Shape
 from pave_emulator.clock import VirtualClock
 from pave_emulator.virtual_loop import VirtualLoop
-from pave_gateway.assembly.gateway import listen, open_gateway
-from pave_gateway.assembly.machine import Machine
+from pave_gateway.assembly.core import CommitterFactory
+from pave_gateway.assembly.gateway import Gateway, Links, listen, open_gateway
 from pave_gateway.config import load
 from pave_gateway.core.committer import CommitFailed
 from pave_gateway.core.registry_change import By
@@ -28,6 +28,7 @@ from pave_gateway.store.lorawan_tables import read_lorawan
 from pave_tools.provisioning import Flashed, LoraKeys, make_record, read_reader, write_record
 
 WALL_MS = 1_795_000_000_000
+ADDRESS = ("127.0.0.1", 5683)
 LISTEN = '[semtech_udp]\nlisten = "127.0.0.1:1700"\ngateways = ["00000000000000a1"]\n'
 
 
@@ -62,27 +63,27 @@ class Gate:
             del self.held[0]
 
 
-async def life(lab: Laboratory, device: Device, script: Any) -> Any:
-    """Run the gateway in virtual time, with a mast, for one `script(gateway, links, mast)`."""
+@asynccontextmanager
+async def with_mast(lab: Laboratory, committer: CommitterFactory) -> AsyncIterator[tuple[Gateway, Links, Mast]]:
+    """Run the gateway in virtual time, with a mast."""
     loop = asyncio.get_running_loop()
-    source = random.Random(5)
-    machine = Machine(
-        lambda: int(loop.time() * 1000), lambda: WALL_MS + int(loop.time() * 1000), lambda: True, "virtual",
-        source.randbytes, source,
-    )  # fmt: skip
     async with AsyncExitStack() as stack:
-        gateway = await open_gateway(
-            load(lab.site), machine, lambda journal, config, trusted: Gate(InlineCommitter(journal)), stack
-        )
-        links = await listen(gateway, "127.0.0.1", 5683, stack)
+        gateway = await open_gateway(load(lab.site), virtual_machine(loop, WALL_MS), committer, stack)
+        links = await listen(gateway, *ADDRESS, stack)
         assert links.lora is not None and links.lora.address is not None
         mast = Mast(VirtualClock(loop), links.lora.address, Shape.SX1302)
         await mast.link.open()
-        await asyncio.sleep(0.2)
         try:
-            return await script(gateway, links, mast)
+            yield gateway, links, mast
         finally:
             mast.link.close()
+
+
+async def life(lab: Laboratory, device: Device, script: Any) -> Any:
+    """Run the gateway for one `script(gateway, links, mast)`."""
+    async with with_mast(lab, lambda journal, *_: Gate(InlineCommitter(journal))) as parts:
+        await asyncio.sleep(0.2)
+        return await script(*parts)
 
 
 def virtually(lab: Laboratory, device: Device, script: Any) -> Any:

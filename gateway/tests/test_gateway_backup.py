@@ -289,3 +289,17 @@ def test_a_backup_of_version_1_is_restored_and_is_a_copy_after_its_migration_too
     reader = JournalReader(tmp_path / "new" / "j.sqlite")
     assert [item.row for item in reader.after(0, 9999)] == rows
     assert (reader.era(), reader.replay_windows()[0][KIOSK]) == (1, None)
+
+
+def test_a_backup_to_where_none_can_be_says_so_of_the_name_that_was_given(tmp_path):
+    filled(tmp_path / "j.sqlite", 1)
+    (tmp_path / "file").write_bytes(b"")
+    for to, said in (
+        (tmp_path / "nowhere" / "x", f"there is no folder {tmp_path / 'nowhere'}; make it"),
+        (tmp_path / "file" / "x", f"{tmp_path / 'file'} is a file, and has to be a folder"),
+        (tmp_path, "it is a folder; name a file in it"),
+    ):
+        with pytest.raises(JournalError) as caught:
+            backup.backup(tmp_path / "j.sqlite", to, force=True)
+        assert str(caught.value).startswith(f"backup {to}: {said}")
+    assert not any("partial" in name for name in names(tmp_path))

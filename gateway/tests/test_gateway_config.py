@@ -50,7 +50,7 @@ def test_an_unknown_key_is_named_with_its_line_and_the_nearest_valid_one(tmp_pat
     line = path.read_text().splitlines().index('stret = "Rue de Bercy"') + 1
     message = error_of(path)
     assert f"{path}:{line}: bay.1.stret: is not a key here; did you mean 'street'?" in message
-    assert "bay.1.street: is missing; add it" in message
+    assert "\n" not in message, "that it is missing under its right name is the same fault"
 
 
 def test_a_wrong_value_is_shown_with_what_is_allowed(tmp_path):
@@ -109,7 +109,7 @@ def test_a_topic_that_could_not_be_made_or_sent_fails_check_config(tmp_path, top
 
 
 def test_a_topic_may_have_literal_braces(tmp_path):
-    assert load(changed(tmp_path, 'version = "5"', 'topic = "{{pave}}/{site}"')).sink[0].topic == "{{pave}}/{site}"
+    assert load(changed(tmp_path, 'version = "5"', 'topic = "{{pave}}/{place}"')).sink[0].topic == "{{pave}}/{place}"
 
 
 def test_overrides_reach_tables_and_sinks_by_name_and_are_converted(tmp_path):
@@ -239,7 +239,7 @@ key_file = "keys"
 records = "records"
 [[registry.technician]]
 name = "Jeanne"
-key = "0000000000000000000000000000000000000000000000000000000000000000"
+key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 """
 WRONG = ("", "no such", "\0", "x" * 300, -1, 10**30, 1.5, float("nan"), True, date(2026, 11, 23), [], ["x"], {})
 

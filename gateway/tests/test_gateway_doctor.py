@@ -1,6 +1,7 @@
 """Doctor and the start do not contradict each other: whatever makes `run` refuse, doctor finds, with the next step."""
 
 import asyncio
+import errno
 import os
 import shutil
 import socket
@@ -13,6 +14,7 @@ from pathlib import Path
 import apsw
 import pytest
 from control_support import Laboratory
+from faulty_disk import without_mmap
 from gateway_support import BAY, TAXI, running
 
 from pave_gateway import cli_app, doctor, doctor_start
@@ -201,6 +203,10 @@ async def no_certificates(site: Site) -> None:
     site.add(f'[things_stack]\nhost = "127.0.0.1"\napplication = "app1"\nkey_file = "{key}"\nca_file = "{nowhere}"')
 
 
+async def no_shared_memory(site: Site) -> None:
+    site.open_.enter_context(without_mmap())
+
+
 # The same, of one that has not
 
 
@@ -210,6 +216,14 @@ async def no_journal(site: Site) -> None:
 
 async def folder_is_a_file(site: Site) -> None:
     site.edit(str(site.journal), str(site.file("file", b"") / "journal.sqlite"))
+
+
+async def no_shared_memory_yet(site: Site) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise OSError(errno.ENODEV, "No such device")
+
+    site.open_.enter_context(pytest.MonkeyPatch.context()).setattr(doctor_start.mmap, "mmap", refuse)
+    await no_shared_memory(site)
 
 
 async def keys_lead_nowhere(site: Site) -> None:
@@ -251,11 +265,13 @@ USED = (
     Case(address_of_another_machine, PortError),
     Case(no_password, SecretError),
     Case(no_certificates, OSError, "ca_file"),
+    Case(no_shared_memory, JournalError),
 )
 FRESH = (
     Case(no_journal, JournalError),
     Case(folder_is_a_file, JournalError, "is a file, and has to be a folder"),
     Case(keys_lead_nowhere, KeyFileError, "it is a link to nothing"),
+    Case(no_shared_memory_yet, JournalError, "its file system has no shared memory for SQLite; put the journal on"),
 )
 
 

@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 import shutil
-import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import apsw
 import pytest
-from faulty_disk import FaultyDisk, broken, broken_checkpoint, broken_sync, full, read_only, slow
+from faulty_disk import FaultyDisk, broken, broken_checkpoint, broken_sync, full, read_only, slow, small_file_system
 from gateway_support import row
 
 from pave_gateway.core import limits
@@ -187,18 +186,9 @@ async def test_a_committer_that_acknowledges_before_it_commits_is_seen_by_these_
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 300 kB of its own, if this user may mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=300k", "none", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("only root may mount a file system")
-    try:
+    """300 kB of its own."""
+    with small_file_system(tmp_path / "disk", "300k") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 async def fill(site: Site) -> None:

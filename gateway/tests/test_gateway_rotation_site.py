@@ -2,10 +2,8 @@
 
 import asyncio
 import copy
-import random
 import shutil
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,15 +12,12 @@ import pytest
 from gateway_support import KIOSK, TAXI
 from oscore_device import OscoreDevice
 from rotation_support import KEYS, opened, sealing, used
-from test_gateway_assembly_lora import WALL_MS, join, provisioned, says
+from test_gateway_assembly_lora import ADDRESS, join, provisioned, says, with_mast
 from test_semtech_udp_server import Mast
 
-from pave_emulator.air.txpk import Shape
-from pave_emulator.clock import VirtualClock
 from pave_emulator.virtual_loop import VirtualLoop
 from pave_gateway.assembly import rotation as assembly_rotation
-from pave_gateway.assembly.gateway import Gateway, listen, open_gateway
-from pave_gateway.assembly.machine import Machine
+from pave_gateway.assembly.gateway import Gateway
 from pave_gateway.core import limits
 from pave_gateway.core.change import submit
 from pave_gateway.core.committer import CommitFailed
@@ -34,7 +29,6 @@ from pave_gateway.store.inline import InlineCommitter
 from pave_tools.provisioning import OscoreKeys
 from pave_wire import shadow
 
-ADDRESS = ("127.0.0.1", 5683)
 PASSPHRASE = "correct horse"
 
 
@@ -108,20 +102,8 @@ class Street:
             return runner.run(self._life(script, holds))
 
     async def _life(self, script: Callable[[Site], Any], holds: bool) -> Any:
-        loop = asyncio.get_running_loop()
-        source = random.Random(5)
-        machine = Machine(
-            lambda: int(loop.time() * 1000), lambda: WALL_MS + int(loop.time() * 1000), lambda: True, "virtual",
-            source.randbytes, source,
-        )  # fmt: skip
-        async with AsyncExitStack() as stack:
-            gateway = await open_gateway(
-                self.lab.config, machine, lambda journal, *_: Turnstile(InlineCommitter(journal), holds), stack
-            )
-            links = await listen(gateway, *ADDRESS, stack)
-            assert links.lora is not None and links.lora.address is not None
-            mast = Mast(VirtualClock(loop), links.lora.address, Shape.SX1302)
-            await mast.link.open()
+        async with with_mast(self.lab, lambda journal, *_: Turnstile(InlineCommitter(journal), holds)) as parts:
+            gateway, _, mast = parts
             device = await OscoreDevice(TAXI, self.keys, self.sequence).open(ADDRESS)
             await asyncio.sleep(0.2)
             try:
@@ -129,7 +111,6 @@ class Street:
             finally:
                 self.sequence = device.context.sequence
                 device.close()
-                mast.link.close()
 
     def killed(self, folder: Path) -> "Street":
         """Return the same street with the disk as a kill would leave it now."""

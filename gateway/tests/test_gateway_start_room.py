@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import socket
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from control_support import Laboratory
-from faulty_disk import FaultyDisk, broken, full
+from faulty_disk import FaultyDisk, broken, full, small_file_system
 from gateway_support import BAY, TAXI, free_port, running, until
 
 from pave_gateway.assembly import core as assembly
@@ -190,18 +189,9 @@ async def test_each_attempt_leaves_nothing_open(tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MB of its own, if this user may mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("only root may mount a file system")
-    try:
+    """1 MB of its own."""
+    with small_file_system(tmp_path / "disk", "1m") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.mark.parametrize("left", [0, 60_000])

@@ -56,6 +56,7 @@ def _add_status(app: FastAPI, core: Core, state: State) -> None:
             findings=shown(state.findings()),
             statistics=statistics,
             journal=asdict(usage),
+            listen=config.listens(),
             capacity=None if rows is None else capacity.table([capacity.Capacity(**row) for row in rows]),
         )
 

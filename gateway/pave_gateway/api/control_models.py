@@ -236,4 +236,5 @@ class Status(BaseModel):
     findings: list[FoundThing]
     statistics: dict[str, Any]
     journal: dict[str, Any] = Field(description="What it holds, and for how many hours there is room")
+    listen: dict[str, str] = Field(description="Where it listens, by key of the site file, as that was at its start")
     capacity: str | None = Field(description="Of the site's own LoRaWAN, as a table; null where it has none")

@@ -18,7 +18,7 @@ def create_waiting_app(reason: Callable[[], str]) -> FastAPI:
     async def waiting(path: str) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
         del path
         found = {"severity": "error", "what": f"not started yet: {reason()}", "next_step": _STEP}
-        body = {"status": "failing", "storage_error": reason(), "findings": [found]}
+        body = {"status": "failing", "started": False, "storage_error": reason(), "findings": [found]}
         return JSONResponse(body, 503, {"Retry-After": f"{limits.START_AGAIN_S:.0f}"})
 
     return app

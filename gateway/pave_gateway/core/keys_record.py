@@ -29,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pave_gateway.core.instant import iso_utc
 from pave_gateway.core.keys import KeyTable, LoraKeys, OscoreSecret, Secrets
 from pave_gateway.core.keys_sealed import Keyring, KeyringError
+from pave_gateway.core.weak_keys import is_small_order
 from pave_wire import limits
 
 PURPOSE = "provisioning"  # under which signed content is sealed at rest
@@ -136,8 +137,13 @@ def verify(content: Provisioned) -> None:
     """Make sure that who `content` names as its signer has signed it.
 
     Raises:
-        RecordError: the signature is another's, or the content was changed.
+        RecordError: the signature is another's, the content was changed, or anybody could have signed it.
     """
+    if is_small_order(bytes.fromhex(content.signer)):
+        raise RecordError(
+            f"anybody can sign under the key {content.signer}, a point of small order: it is no technician's;"
+            " take it out of the site file, and have the device flashed again"
+        )
     signature, rest = content.signed[:SIGNATURE_BYTES], content.signed[SIGNATURE_BYTES:]
     try:
         Ed25519PublicKey.from_public_bytes(bytes.fromhex(content.signer)).verify(signature, _SIGNED + rest)
@@ -158,10 +164,23 @@ def open_keys(sealed: Iterable[tuple[str, bytes]], keyring: Keyring, gateway_id:
     table, faults = KeyTable(gateway_id), list[str]()
     for device, value in sealed:
         try:
-            table.put(device, parse(keyring.open(device, PURPOSE, value)).secrets)
+            secrets = parse(keyring.open(device, PURPOSE, value)).secrets
+            _refuse_shared_id(table, device, secrets)
+            table.put(device, secrets)
         except (KeyringError, RecordError) as error:
             faults.append(str(error))
     return table, faults
+
+
+def _refuse_shared_id(table: KeyTable, device: str, secrets: Secrets) -> None:
+    """Refuse the keys of a device whose requests could not be told from another's. No import lets them in."""
+    rival = None if secrets.oscore is None else table.device_of_kid(secrets.oscore.device_id)
+    if secrets.oscore is not None and rival is not None:
+        kid = secrets.oscore.device_id.hex()
+        raise RecordError(
+            f"OSCORE ID {kid} of device {device} is that of device {rival}, too: {device} is not admitted;"
+            " flash one of them with another"
+        )
 
 
 def flashed_at(epoch: int) -> str:

@@ -181,3 +181,5 @@ CONTROL_WAIT_S = 10.0  # for an act to be on disk, and as long for its turn
 CONTROL_PAGE = 100  # devices or acts in one answer, some 4 ms
 CONTROL_PAGE_MAX = 500
 CONTROL_ANSWER_S = 30.0  # that the command line waits: the two waits above, and a busy machine
+WAITING_START_ANSWER_S = 2.0  # that it waits for HTTP of a start that waits for room
+WAITING_START_BYTES = 16_384  # of that answer

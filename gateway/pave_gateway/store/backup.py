@@ -28,6 +28,7 @@ def backup(path: Path, to: Path, force: bool = False) -> int:
     Raises:
         JournalError: `to` exists and `force` is not set; it cannot be written; the journal cannot be read.
     """
+    _refuse_no_place(to)
     _refuse_to_overwrite(to, force)
     partial = to.with_name(to.name + ".partial")
     try:
@@ -66,6 +67,17 @@ def restore(source: Path, path: Path, force: bool = False) -> None:
             raise JournalError(f"restore {source}: {error.strerror}; name a backup, and a folder with room") from error
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _refuse_no_place(to: Path) -> None:
+    """Refuse what SQLite would refuse under the name of the partial file."""
+    if to.is_dir():
+        raise JournalError(f"backup {to}: it is a folder; name a file in it, such as {to / 'journal.backup'}")
+    folder = to.parent
+    if not folder.exists():
+        raise JournalError(f"backup {to}: there is no folder {folder}; make it, or name a file in another")
+    if not folder.is_dir():
+        raise JournalError(f"backup {to}: {folder} is a file, and has to be a folder; name a file in another")
 
 
 def _refuse_to_overwrite(path: Path, force: bool) -> None:

@@ -22,6 +22,8 @@ class NoRoomError(JournalError):
 _LOCKED = "another program holds it locked; close that program (a database browser?)"
 _FULL = "the disk is full; free some space, the gateway goes on trying"
 _NO_ROOM = (apsw.SQLITE_IOERR_SHMSIZE,)  # of I/O errors: no 32 KiB for `<journal>-shm`
+_NO_SHARED_MEMORY = (apsw.SQLITE_IOERR_SHMMAP, apsw.SQLITE_IOERR_SHMOPEN, apsw.SQLITE_IOERR_SHMLOCK)
+NO_SHARED_MEMORY = "its file system has no shared memory for SQLite; put the journal on a local disk"
 _NO_ROOM_ERRNO = (errno.ENOSPC, errno.EDQUOT)
 _MEANINGS: list[tuple[type[apsw.Error], str]] = [
     (apsw.FullError, _FULL),
@@ -44,6 +46,8 @@ def explain(path: Path, error: apsw.Error) -> str:
 
 
 def _meaning(error: apsw.Error) -> str:
+    if getattr(error, "extendedresult", 0) in _NO_SHARED_MEMORY:
+        return NO_SHARED_MEMORY
     return next((text for kind, text in _MEANINGS if isinstance(error, kind)), "unexpected; see the SQLite message")
 
 

@@ -21,7 +21,7 @@ import apsw
 from pave_gateway.core import limits
 from pave_gateway.core.instant import iso_utc
 from pave_gateway.store import log, meta, migrate, snapshots, spare, swap, tables, usage
-from pave_gateway.store.errors import DamagedError, JournalError, journal_error
+from pave_gateway.store.errors import NO_SHARED_MEMORY, DamagedError, JournalError, journal_error
 
 _log = logging.getLogger(__name__)
 
@@ -121,5 +121,8 @@ def _version(db: Any, path: Path) -> int:
 
 def _set_modes(db: Any, path: Path) -> None:
     if db.execute("PRAGMA journal_mode=WAL").get != "wal":
-        raise JournalError(f"journal {path}: this file system has no shared memory for SQLite; put it on a local disk")
+        raise JournalError(f"journal {path}: {NO_SHARED_MEMORY}")
+    db.execute(
+        "SELECT 1 FROM sqlite_schema"
+    ).fetchall()  # maps shared memory: within a transaction SQLite hides why not
     db.execute("PRAGMA synchronous=FULL")
