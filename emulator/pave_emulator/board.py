@@ -130,6 +130,12 @@ class Board:
         driven = {pin for spec in self.chips.values() for pin in spec.pins.values()}
         return driven | {entry.pin for entry in self.inputs.values()}
 
+    @property
+    def machine(self) -> str:
+        """What MicroPython's release for it calls it, in the banner and in os.uname()."""
+        psram = "with Octal-SPIRAM " if self.psram_bytes else ""
+        return f"Generic ESP32S3 module {psram}with ESP32S3"
+
 
 def load(path: Path) -> Board:
     """Read and check a board file. Raise BoardError, with one line for each fault."""

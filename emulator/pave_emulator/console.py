@@ -5,24 +5,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 MAX_LINE_BYTES = 4096
 PIPE_BYTES = 65536  # pipe(7): what a VM can have printed before somebody reads
 MAX_UNREAD_BYTES = 1 << 20  # printed between two calls; a VM that prints more waits, and is taken for dead
+BANNER = re.compile(rb"(MicroPython \S+ on [\d-]+; )linux \[[^]\n]*\] version")  # the host's VM names its own machine
+UNFINISHED_BANNER = re.compile(rb"MicroPython \S+ on [\d-]+[^\n]{0,64}\Z")  # it is written in pieces
 
 Subscriber = Callable[[str, str], None]
 """(device, line without its end); lines of the emulator itself begin with "[emu] "."""
 
 
 class Console:
-    """Reads the pipe of one boot after the other; splits into lines, writes the log, tells subscribers."""
+    """Reads the pipe of one boot after the other; splits into lines, writes the log, tells subscribers.
 
-    def __init__(self, device: str, log_path: Path) -> None:
+    In the REPL's banner stands `machine`, as on the board.
+    """
+
+    def __init__(self, device: str, log_path: Path, machine: str) -> None:
         self._device = device
+        self._banner = rb"\g<1>" + machine.encode()
         self._log = log_path.open("ab", buffering=0)
         self._partial = b""
+        self._untold = b""
         self._fd: int | None = None
         self._watch = True
         self._unread = bytearray()
@@ -85,10 +93,18 @@ class Console:
         self.heard_bytes += len(data)
         *lines, self._partial = (self._partial + data).split(b"\n")
         for line in lines:
-            self._line(self._cut(line))
+            self._line(self._cut(BANNER.sub(self._banner, line)))
         self._partial = self._cut(self._partial)
         if self.tap:
-            self.tap(data)
+            self.tap(self._tapped(data))
+
+    def _tapped(self, data: bytes) -> bytes:
+        """What whoever listens is told now: a banner only when it is whole."""
+        data = self._untold + data
+        cut = UNFINISHED_BANNER.search(data)
+        whole = data if cut is None else data[: cut.start()]
+        self._untold = data[len(whole) :]
+        return BANNER.sub(self._banner, whole)
 
     def say(self, message: str) -> None:
         """A line of the emulator's own, after what the VM has printed so far."""

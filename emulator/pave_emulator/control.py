@@ -4,7 +4,9 @@
     {"do": "fault", "name": ..., "arguments": {...}}    -> {"done": name}
     {"do": "serial", "device": name}                    -> {"url": "rfc2217://..."}
     {"do": "picture", "device": name, "chip": "" or name, "path": file} -> {"chip": name}, and a PNG in the file
-    {"do": "trace"}                                     -> {"trace": true}, then each record of the trace, a line each
+    {"do": "trace"}                                     -> {"trace": true, "header": ""}, then each record of the trace
+
+A trace that is followed from its middle comes with its header, a line without its end, in the answer.
 
 What cannot be done is answered with {"error": text}. Names and values are checked here.
 """
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import itertools
 import json
 import os
 import socket
@@ -158,7 +161,8 @@ class ControlServer:
             self._session.trace.subscribers.append(self._send)
         if writer not in self._followers:
             self._followers.append(writer)
-        return {"trace": True}
+        trace = self._session.trace
+        return {"trace": True, "header": trace.header.line() if trace.header and trace.records else ""}
 
     def _send(self, record: Record) -> None:
         line = record.line().encode() + b"\n"
@@ -213,9 +217,9 @@ class ControlClient:
         return answer
 
     def trace(self, until_s: float | None = None) -> Iterator[str]:
-        """Lines of the trace from now on, until `time.monotonic()` is `until_s` or the emulator ends."""
-        self.ask("trace")
-        return self._lines(until_s)
+        """The header, and each line of the trace until `time.monotonic()` is `until_s` or the emulator ends."""
+        header = self.ask("trace")["header"]
+        return itertools.chain([header + "\n"] if header else [], self._lines(until_s))
 
     def _lines(self, until_s: float | None) -> Iterator[str]:
         while until_s is None or time.monotonic() < until_s:

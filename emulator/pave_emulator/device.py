@@ -69,11 +69,11 @@ class Device:
         self.spec = spec
         self.stats = Stats()
         self.state = "off"  # running, sleeping, held (in reset)
-        self.console = Console(spec.name, log_dir / f"{spec.name}.log")
         self._clock = clock
         self._trace = traced or Trace()
         self._costs = Costs()
         self.board = board = boards.load(spec.board_file)
+        self.console = Console(spec.name, log_dir / f"{spec.name}.log", board.machine)
         self.console.subscribers.append(lambda _device, line: self._record(trace.CONSOLE, line=line))
         self.flash = Flash(spec.flash_image, board.flash_bytes, self.console.say)
         self.flash.on_operation = lambda what, at, size: self._record(trace.FLASH, what=what, address=at, size=size)
@@ -98,7 +98,7 @@ class Device:
         self.on_power_lost: Callable[[], None] = lambda: None  # a flash operation was cut short
         self.on_boot: Callable[[int], None] = lambda _cause: None  # each boot begins, with its reset cause
         self._zygote: ZygoteClient | None = None
-        self._panic_timer: Timer | None = None
+        self._timer: Timer | None = None  # what a boot has begun, or a panic
         self._reset, self._waking = Reset(), b""
 
     def _hooks(self) -> Hooks:
@@ -262,8 +262,8 @@ class Device:
 
     def _end_vm(self) -> None:
         """Stop the VM, if one runs, and everything that was going on for it."""
-        if self._panic_timer:
-            self._panic_timer.cancel()
+        if self._timer:
+            self._timer.cancel()
         self._network.close()
         self._core.end()
 
@@ -276,7 +276,7 @@ class Device:
         self._end_vm()
         self.console.say(f"{why}: a panic on the board; restart in {CRASH_RESTART_S} s")
         self.stats.crashes += 1
-        self._panic_timer = self._clock.call_after(CRASH_RESTART_S, lambda: self._boot(Reset(HARD_RESET)))
+        self._timer = self._clock.call_after(CRASH_RESTART_S, lambda: self._boot(Reset(HARD_RESET)))
 
     # What the hardware tells
 
@@ -298,7 +298,8 @@ class Device:
         took_s = self._reset.boot_s(self._costs)
         self._core.take(took_s)
         if self.meter:
-            self._clock.call_after(took_s - self._costs.mount_s if virtual else 0.0, lambda: self._core.draw("active"))
+            loads_s = took_s - self._costs.mount_s if virtual else 0.0
+            self._timer = self._clock.call_after(loads_s, lambda: self._core.draw("active"))
         rtc_us, boot = self.rtc.now_us() + self._core.taken_us, f"{self.spec.seed}:{self.spec.name}:{self.stats.boots}"
         self._waking = hello.waking(self._reset.wake_reason, self._reset.wake_pins, rtc_us, boot, virtual)
         return hello.facts(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pave_emulator.clock import Timer
 from pave_emulator.nearest import hint
 from pave_emulator.scenario.model import ScenarioError
 
@@ -18,7 +19,7 @@ class FleetFaults:
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
-        self._until_s: dict[str, float] = {}
+        self._lasting: dict[str, tuple[float, Timer]] = {}  # until when, and what ends it
 
     def power_cut(self, device: str, s: float) -> None:
         """Take the supply away for so long."""
@@ -101,13 +102,24 @@ class FleetFaults:
             self._fleet.air.paths.cut(device)
             self._ends(f"path {device}", s, lambda device=device: self._fleet.air.paths.heal(device))
 
+    def end(self) -> None:
+        """The run is over: what lasts is not undone, there are no devices to undo it on."""
+        for _until_s, timer in self._lasting.values():
+            timer.cancel()
+        self._lasting.clear()
+
     def _ends(self, what: str, s: float, undo: Callable[[], None]) -> None:
         """Undo a fault `s` from now, or when another of the same kind ends that lasts longer."""
         clock = self._fleet.clock
-        until_s = self._until_s[what] = max(self._until_s.get(what, 0.0), clock.now_s() + s)
+        until_s = clock.now_s() + s
+        if what in self._lasting:
+            longer_s, timer = self._lasting[what]
+            if longer_s >= until_s:
+                return
+            timer.cancel()
 
         def end() -> None:
-            if self._until_s[what] <= until_s:
-                undo()
+            del self._lasting[what]
+            undo()
 
-        clock.call_at(until_s, end)
+        self._lasting[what] = until_s, clock.call_at(until_s, end)

@@ -22,7 +22,7 @@ from pave_emulator.scenario.model import ScenarioError
 from pave_emulator.scenario.play import Event, Play
 from pave_emulator.scenario.world import Change, Happening, World
 from pave_emulator.surroundings import Surroundings
-from pave_emulator.trace import TRUTH, Record, Trace
+from pave_emulator.trace import RUN, TRUTH, Record, Trace
 from pave_emulator.vm.process import ZygoteClient
 
 __all__ = ["Device", "DeviceSpec", "Fleet"]
@@ -96,6 +96,8 @@ class Fleet:
             )
             for order, spec in enumerate(devices)
         }
+        boards = sorted({device.board.name for device in self._devices.values()})
+        self._trace.begin(seed=seed, scenario=world.scenario.name if world else "", boards=boards)
         self._surroundings = Surroundings(self._devices.values(), world, self._time, clock)
         self.faults = FleetFaults(self)
         self._play = Play(world, self.faults) if world else None
@@ -132,6 +134,7 @@ class Fleet:
         if self._timer:
             self._timer.cancel()
         self._surroundings.end()
+        self.faults.end()
         for device in self._devices.values():
             device.close()
         await self._zygote.stop()
@@ -214,7 +217,7 @@ class Fleet:
 
     def _observe(self, record: Record) -> None:
         """A device has done something that a step may wait for; truths the play knows itself."""
-        if self._play is None or record.kind == TRUTH:
+        if self._play is None or record.kind in (RUN, TRUTH):
             return
         self._play.observe(replace(record, t_us=record.t_us - self._time.offset_us))
         due_s = self._play.next_s()

@@ -13,6 +13,7 @@ from pave_emulator.rtc import SlowClock
 from pave_emulator.scenario.devices import DEFAULT_KIND, KIOSK, DeviceEntry
 from pave_emulator.scenario.model import Scenario
 from pave_emulator.scenario.site import Bay
+from pave_emulator.writing import write_private
 
 MAC_PREFIX = bytes.fromhex("24a160fe")  # an Espressif prefix; the rest counts the devices of a run
 FORM = "NAME=FLASH.bin:BOARD.toml[:BAY[:KIND]]"
@@ -85,6 +86,7 @@ def _copied(entry: DeviceEntry, folder: Path) -> Path:
     copy = folder / f"{entry.name}.bin"
     if copy.exists() and copy.samefile(entry.image):
         raise RosterError(f"{entry.where}: {entry.image} lies where the run would copy it to: say --in-place")
+    write_private(copy, b"")
     shutil.copyfile(entry.image, copy)
     return copy
 

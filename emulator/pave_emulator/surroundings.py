@@ -29,6 +29,7 @@ class Surroundings:
         self._time = time
         self._clock = clock
         self._beats: dict[str, Timer] = {}
+        self._fingers: dict[str, Timer] = {}  # when each device's button is let go
 
     def begin(self) -> None:
         """The world runs: PCs say that they live."""
@@ -38,17 +39,24 @@ class Surroundings:
 
     def end(self) -> None:
         """Nothing more happens."""
-        for timer in self._beats.values():
+        for timer in (*self._beats.values(), *self._fingers.values()):
             timer.cancel()
 
     def happened(self, what: Happening) -> None:
         """Something has happened at a place."""
         for device in self._by_place.get(what.place, ()):
             if what.what == "press":
-                device.set_input(INPUTS["press"], True)
-                self._clock.call_after(PRESS_S, lambda device=device: device.set_input(INPUTS["press"], False))
+                self._press(device)
             elif what.of in INPUTS:
                 device.set_input(INPUTS[what.of], what.on != LEVELS[what.of])
+
+    def _press(self, device: Device) -> None:
+        """Another press while the finger is there keeps it there."""
+        if device.spec.name in self._fingers:
+            self._fingers[device.spec.name].cancel()
+        device.set_input(INPUTS["press"], True)
+        lets_go = self._clock.call_after(PRESS_S, lambda: device.set_input(INPUTS["press"], False))
+        self._fingers[device.spec.name] = lets_go
 
     def _plan(self, place: str) -> None:
         if self._world is None or place not in self._world.kiosks:

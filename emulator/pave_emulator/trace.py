@@ -2,12 +2,14 @@
 
 Theory of operation. Whoever does something records it, with the clock's time. A trace keeps nothing: it tells its
 subscribers (files, plots, the terminal) and folds each record into a SHA-256, so that two runs can be compared by one
-line. Records are canonical JSON: sorted keys, no spaces, time in whole microseconds, bytes in hexadecimal.
+line. Records are canonical JSON: sorted keys, no spaces, time in whole microseconds, bytes in hexadecimal. The first
+is the header, of kind `run`: seed, scenario, boards and the emulator's version, so the hash is of these too.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,9 +18,11 @@ from typing import Any
 BOOT, SLEEP, RESET, POWER = "boot", "sleep", "reset", "power"
 PIN, FLASH, CONSOLE = "pin", "flash", "console"
 DATAGRAM, LORA, TRUTH, FAULT = "datagram", "lora", "truth", "fault"
-KINDS = (BOOT, SLEEP, RESET, POWER, PIN, FLASH, CONSOLE, DATAGRAM, LORA, TRUTH, FAULT)
+RUN = "run"
+KINDS = (RUN, BOOT, SLEEP, RESET, POWER, PIN, FLASH, CONSOLE, DATAGRAM, LORA, TRUTH, FAULT)
 
 FIELDS: dict[str, tuple[str, ...]] = {
+    RUN: ("seed", "scenario", "boards", "version"),
     BOOT: ("cause", "wake"),
     SLEEP: ("ms",),
     RESET: ("held",),
@@ -58,6 +62,12 @@ class Trace:
         self._hash = hashlib.sha256() if hashed else None
         self.subscribers: list[Callable[[Record], None]] = []
         self.records = 0
+        self.header: Record | None = None
+
+    def begin(self, **of_run: Any) -> None:
+        """What the trace is of; the version comes in by itself. It goes before the first record."""
+        version = importlib.metadata.version("pave")
+        self.header = Record(0, "", RUN, {**of_run, "version": version})
 
     def record(self, t_s: float, device: str, kind: str, **fields: Any) -> None:
         """Record what `device` did at `t_s`."""
@@ -67,6 +77,8 @@ class Trace:
 
     def add(self, record: Record) -> None:
         """Record what the world has done."""
+        if not self.records and self.header and record is not self.header:
+            self.add(self.header)
         self.records += 1
         if self._hash is not None:
             self._hash.update(record.line().encode() + b"\n")

@@ -20,7 +20,7 @@ import flash_images
 import pyte
 from typer.testing import CliRunner
 
-from pave_emulator.cli import app
+from pave_emulator.cli.commands import app
 
 COMMAND = [sys.executable, "-m", "pave_emulator.cli"]
 ROWS, COLUMNS = 24, 110

@@ -56,7 +56,7 @@ def test_a_line_is_cut_at_the_same_byte_however_it_came():
     cuts = []
     for size in (1, 1000, len(text)):
         lines: list[str] = []
-        console = Console("dut", flash_images.Path(os.devnull))
+        console = Console("dut", flash_images.Path(os.devnull), "board")
         console.subscribers.append(lambda _device, line, lines=lines: lines.append(line))
         for at in range(0, len(text), size):
             console.printed(text[at : at + size])

@@ -96,7 +96,7 @@ def test_a_client_that_sends_garbage_gets_errors_and_the_run_goes_on(host):
     follower = host.client()
     follower.sendall(b'{"do": "trace"}\n' * 5)
     answers = follower.makefile("rb")
-    assert [json.loads(answers.readline()) for _ in range(5)] == [{"trace": True}] * 5
+    assert [json.loads(answers.readline())["trace"] for _ in range(5)] == [True] * 5
     for device in (b"s1", b"s2"):
         host.ask(b'{"do": "fault", "name": "power_cut", "arguments": {"device": "%s", "s": 60}}\n' % device)
     records = [answers.readline() for _ in range(4)]
@@ -164,7 +164,7 @@ def test_a_directory_that_cannot_be_written_to_is_said_in_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     for folder in (Path("/proc/pave"), tmp_path / "file"):
         said = cli_bench.tool("run", scenario, "--work-dir", folder, status=2)
-        assert said.startswith(f"{folder}: ") and said.count("\n") == 1, said
+        assert said.startswith(f"--work-dir {folder}: ") and said.count("\n") == 1, said
 
 
 def test_a_disk_without_room_for_the_images_is_said_with_both_names(tmp_path, monkeypatch):

@@ -1,7 +1,14 @@
 """`pave-emulator run`, `list`, `record` and `replay` as a user calls them."""
 
+import importlib.metadata
 import json
 import re
+import signal
+import socket
+import stat
+import subprocess
+import time
+from pathlib import Path
 
 import cli_bench
 import flash_images
@@ -9,7 +16,7 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from pave_emulator.cli import app
+from pave_emulator.cli.commands import app
 
 VISIT = "name: t\nseed: 1\nearth_field_ut: [20.9, 0.6, 42.9]\nvisits: [{bay: b1, arrive_s: 0.2, leave_s: 4}]\n"
 
@@ -53,13 +60,37 @@ def test_one_seed_gives_one_trace_in_every_process_and_another_seed_another(tmp_
     assert "the same" in cli_bench.tool("replay", "compare", one, other)
     assert digest(virtual(scenario, tmp_path, 8, "--trace", other)) != first
     said = cli_bench.tool("replay", "compare", one, other, status=1)
-    line = int(re.search(r"line (\d+) is the first", said)[1])  # type: ignore[index]
+    line = int(re.search(rf"{one}:(\d+): ", said)[1])  # type: ignore[index]
     a, b = one.read_text().splitlines(), other.read_text().splitlines()
-    assert a[: line - 1] == b[: line - 1]
+    assert a[1 : line - 1] == b[1 : line - 1]
     assert a[line - 1] != b[line - 1]
     assert a[line - 1] in said
     kinds = {json.loads(record)[2] for record in a}
     assert {"boot", "sleep", "pin", "flash", "datagram", "console", "truth"} <= kinds
+
+
+def test_two_seeds_have_two_hashes_though_nothing_else_differs(tmp_path):
+    scenario = cli_bench.write_site(tmp_path, main="")
+    traces, hashes = [tmp_path / "1.ndjson", tmp_path / "2.ndjson"], set()
+    for seed, trace in enumerate(traces, start=1):
+        arguments = ("--clock", "virtual", "--seed", seed, "--for", 1, "--quiet", "--work-dir", tmp_path / "w")
+        hashes.add(digest(cli_bench.tool("run", scenario, *arguments, "--trace", trace)))
+    assert len(hashes) == 2
+    (header, *records), (_other, *same) = (trace.read_text().splitlines() for trace in traces)
+    assert records == same
+    version = importlib.metadata.version("pave")
+    of_run = {"seed": 1, "scenario": "Two sensors", "boards": ["pave-presence-v1"], "version": version}
+    assert json.loads(header) == [0, "", "run", of_run]
+    assert cli_bench.tool("replay", "compare", *traces, status=1) == "seed differs: 1 and 2\n"
+    old = tmp_path / "old.ndjson"
+    old.write_text("\n".join(records) + "\n")
+    said = cli_bench.tool("replay", "compare", old, traces[0])
+    assert said.startswith(f"{old} has no header (an older emulator's)")
+    assert said.endswith("the traces are the same\n")
+    old.write_text("\n".join(records[:-1]) + "\n")
+    said = cli_bench.tool("replay", "compare", old, traces[0], status=1)
+    assert f"{old}:{len(records)}: (has ended)" in said
+    assert f"{traces[0]}:{len(records) + 1}: {records[-1]}" in said
 
 
 def test_a_property_that_fails_is_status_1_with_its_reason(tmp_path):
@@ -141,7 +172,7 @@ def test_other_mistakes_are_one_line_and_status_2(tmp_path):
         (["--device", f"d={image}:{board}:b1", "--report", "a.pdf"], "--report a.pdf: the name ends in .json or .html"),
         (["--device", f"d={image}:{board}:b1", "--device", f"d={image}:{board}"], "'d' appears more than once"),
         (["--device", f"d={image}:{board}:b1", "--clock", "virtual", "--serial", "0"], "no serial ports"),
-        (["--device", f"d={image}:{board}:b1", "--vcd", "nowhere/a.vcd"], "nowhere/a.vcd: No such file"),
+        (["--device", f"d={image}:{board}:b1", "--vcd", "nowhere/a.vcd"], "nowhere/a.vcd: there is no folder nowhere"),
     ]:
         result = CliRunner().invoke(app, ["run", str(scenario), *arguments, "--work-dir", str(tmp_path / "w")])
         assert result.exit_code == 2, result.output
@@ -211,15 +242,115 @@ def test_an_exported_journal_becomes_a_scenario_that_runs(tmp_path):
     assert "give --site or --bay" in cli_bench.tool("replay", "journal", export, out, status=2)
 
 
-def test_a_file_that_is_no_trace_is_refused_with_its_line(tmp_path):
-    one = tmp_path / "a.ndjson"
-    one.write_text('[0,"s1","boot",{}]\n{"t": 1}\n')
-    assert cli_bench.tool("replay", "compare", one, one, status=2).startswith(f"{one}:2: not a record")
+def test_what_is_no_trace_is_refused_in_one_line_that_names_it_once(tmp_path):
+    good, bad, binary, empty = (tmp_path / name for name in ("good.ndjson", "bad.ndjson", "a.bin", "empty.ndjson"))
+    good.write_text('[0,"s1","boot",{}]\n')
+    bad.write_text('[0,"s1","boot",{}]\n{"t": 1}\n')
+    binary.write_bytes(b"\xff" * 100)
+    empty.write_text("")
+    for one, message in [
+        (bad, f"{bad}:2: not a record [t_us, device, kind, fields]"),
+        (binary, f"{binary}: not text, so no trace"),
+        (empty, f"{empty}: the file is empty, no trace"),
+        (tmp_path / "god.ndjson", f"there is no trace {tmp_path}/god.ndjson: did you mean 'good.ndjson'?"),
+        (tmp_path, f"{tmp_path}: Is a directory"),
+    ]:
+        said = cli_bench.tool("replay", "compare", one, good, status=2).splitlines()
+        [line] = [line for line in said if "no header" not in line]
+        assert line.startswith(message)
+        assert line.count(str(one)) == 1
+
+
+def test_a_scenario_or_an_export_that_cannot_be_read_is_one_line_that_names_it_once(tmp_path):
+    cli_bench.write_site(tmp_path)
+    binary, out = tmp_path / "s.bin", tmp_path / "out.yaml"
+    for arguments, message in [
+        (("run", tmp_path / "t.yaml"), f"there is no scenario {tmp_path}/t.yaml: did you mean 's.yaml'?"),
+        (("run", tmp_path), f"{tmp_path}: Is a directory"),
+        (("run", binary), f"{binary}: not text, so no scenario"),
+        (("replay", "journal", binary, out, "--bay", "a=b"), f"{binary}: not text, so no export of a journal"),
+        (("replay", "journal", binary, out, "--site", binary), f"{binary}: not text, so no site file"),
+    ]:
+        more = ("--work-dir", tmp_path / "w") if arguments[0] == "run" else ()
+        assert cli_bench.tool(*arguments, *more, status=2) == message + "\n"
+    assert not out.exists()
+
+
+def test_what_cannot_be_written_is_refused_before_the_run_begins(tmp_path):
+    scenario = cli_bench.write_site(tmp_path)
+    text, file, work = scenario.read_text(), tmp_path / "file", tmp_path / "w"
+    file.write_text("kept")
+    for arguments, message in [
+        (
+            ("--report", tmp_path / "no/a.html"),
+            f"--report {tmp_path}/no/a.html: there is no folder {tmp_path}/no; make",
+        ),
+        (("--trace", tmp_path), f"--trace {tmp_path}: that is a folder; name a file in it"),
+        (("--vcd", "/proc/a.vcd"), "--vcd /proc/a.vcd: No such file or directory; name a file that can be written"),
+        (("--pcap", file / "a.pcap"), f"--pcap {file}/a.pcap: there is no folder {file}; make it first"),
+        (("--trace", scenario), f"--trace {scenario}: that is {scenario} itself, which would be lost; name another"),
+        (("--trace", file, "--vcd", file), f"--trace {file}: --vcd writes there; name another file"),
+        (("--fields", file), f"--fields {file}: that is a file; name a folder that can be made"),
+        (("--work-dir", file), f"--work-dir {file}: that is a file; name a folder that can be made"),
+    ]:
+        said = cli_bench.tool("run", scenario, "--for", 1, "--work-dir", work, *arguments, status=2)
+        assert said.startswith(message), said
+        assert len(said.splitlines()) == 1
+        assert not (work / "flash").exists()
+    assert file.read_text() == "kept"
+    assert scenario.read_text() == text
+    refused = cli_bench.tool("record", tmp_path / "no/t.ndjson", scenario, "--work-dir", work, status=2)
+    assert refused.startswith(f"--trace {tmp_path}/no/t.ndjson: there is no folder")
+    board = flash_images.PRESENCE_BOARD
+    refused = cli_bench.tool("image", board, tmp_path / "no/a.bin", status=2)
+    assert refused.startswith(f"OUT {tmp_path}/no/a.bin: there is no folder")
+
+
+def test_a_run_in_virtual_time_that_may_never_end_says_so_when_it_starts(tmp_path):
+    scenario = cli_bench.write_site(tmp_path)
+    screen = cli_bench.Screen("run", scenario, "--clock", "virtual", "--work-dir", tmp_path / "w")
+    try:
+        screen.until("no --for: this run in virtual time goes on until Ctrl-C, and has no hash then")
+        screen.until("| woken by")
+        screen.interrupt()
+        assert screen.ended() == 0
+        assert "trace sha256" not in screen.text
+    finally:
+        screen.close()
+    said = cli_bench.tool("run", scenario, "--clock", "virtual", "--for", 1, "--work-dir", tmp_path / "w")
+    assert "no --for" not in said
+    assert "may never end" in " ".join(cli_bench.tool("run", "--help").split())
+
+
+def test_ctrl_c_while_the_tool_still_loads_ends_it_without_a_traceback():
+    tool = subprocess.Popen(
+        [*cli_bench.COMMAND, "run", "none.yaml"], stderr=subprocess.PIPE, text=True, env=cli_bench.environment()
+    )
+    maps = Path(f"/proc/{tool.pid}/maps")
+    until_s = time.monotonic() + 20
+    while "_asyncio" not in maps.read_text():  # which the tool imports early
+        assert time.monotonic() < until_s
+        time.sleep(0.005)
+    tool.send_signal(signal.SIGINT)
+    said = tool.communicate(timeout=20)[1]
+    assert "Traceback" not in said
+    assert tool.returncode in (2, 130)  # 2: it was faster, and there is no none.yaml
+
+
+def test_copies_of_images_which_may_hold_keys_are_their_owners_alone(tmp_path):
+    scenario = cli_bench.write_site(tmp_path)
+    copy = tmp_path / "w/flash/s1.bin"
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(b"")
+    copy.chmod(0o644)
+    cli_bench.tool("run", scenario, "--clock", "virtual", "--for", 0.1, "--work-dir", tmp_path / "w")
+    assert {stat.S_IMODE(file.stat().st_mode) for file in copy.parent.iterdir()} == {0o600}
 
 
 def test_no_process_is_left_when_bad_input_shows_only_after_the_start(tmp_path):
     scenario = cli_bench.write_site(tmp_path)
     before = {process.pid for process in psutil.Process().children(recursive=True)}
-    arguments = ["run", str(scenario), "--vcd", "nowhere/a.vcd", "--work-dir", str(tmp_path / "w")]
-    assert CliRunner().invoke(app, arguments).exit_code == 2
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert "in use" in cli_bench.tool("run", scenario, "--serial", port, "--work-dir", tmp_path / "w", status=2)
     assert {process.pid for process in psutil.Process().children(recursive=True)} == before

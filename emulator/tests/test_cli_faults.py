@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pave_emulator import fault_list
-from pave_emulator.cli import app
+from pave_emulator.cli.commands import app
 from pave_emulator.cli.run import AirFile
 from pave_emulator.clock import VirtualClock
 from pave_emulator.control import ControlClient, ControlError

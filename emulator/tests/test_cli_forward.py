@@ -12,7 +12,7 @@ import flash_images
 import pytest
 from typer.testing import CliRunner
 
-from pave_emulator.cli import app
+from pave_emulator.cli.commands import app
 
 SEND = """
 import time

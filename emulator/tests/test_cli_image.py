@@ -1,5 +1,7 @@
 """`pave-emulator image`: a flash that boots, made without a build of anybody's firmware."""
 
+import stat
+
 import cli_bench
 import flash_images
 import pytest
@@ -41,6 +43,16 @@ def test_micropython_is_put_into_an_image_without(tmp_path):
     assert "not bootable" in run(tmp_path, built)
     cli_bench.tool("image", flash_images.PRESENCE_BOARD, tmp_path / "b.bin", "--flash", built)
     assert "mine" in run(tmp_path, tmp_path / "b.bin")
+
+
+def test_an_image_which_may_hold_keys_is_its_owners_alone_over_an_older_file_too(tmp_path):
+    built = flash_images.build(tmp_path / "a.bin", {}, whole=True)
+    made, again = tmp_path / "new.bin", tmp_path / "again.bin"
+    again.write_bytes(b"")
+    again.chmod(0o666)
+    for out in (made, again):
+        cli_bench.tool("image", flash_images.PRESENCE_BOARD, out, "--flash", built)
+        assert stat.S_IMODE(out.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pave_emulator.power.costs import DATASHEET, DERIVED, ESTIMATE, MEASURED, Co
 NAMED = {  # what a source of each basis must name
     DATASHEET: re.compile(r"table 5-\d+|Programming Guide"),
     MEASURED: re.compile(r"experiments|issue \d+"),
-    DERIVED: re.compile(r"experiments|issue \d+|PR \d+"),
+    DERIVED: re.compile(r"experiments|issue \d+|PR \d+|idf_performance_target"),
     ESTIMATE: re.compile(r"."),
 }
 

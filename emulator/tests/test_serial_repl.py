@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,6 +14,7 @@ import pytest
 
 from pave_emulator.air.wifi import WifiAir
 from pave_emulator.clock import WallClock
+from pave_emulator.console import Console
 from pave_emulator.device import Device, DeviceSpec
 from pave_emulator.fleet import Fleet
 from pave_emulator.serial.cooked import CookedOutput
@@ -84,6 +86,29 @@ async def typist(tmp_path: Path) -> AsyncIterator[TypistMaker]:
 
 
 # The REPL
+
+
+async def test_the_banner_names_the_board_as_sys_does(typist: TypistMaker) -> None:
+    someone = await typist(main="import sys\nprint(sys.implementation._machine)\n")
+    machine = (await someone.reads(b"ESP32S3\r\n")).splitlines()[-1]
+    assert machine == b"Generic ESP32S3 module with ESP32S3"
+    for _ in range(2):  # as it starts, and back from the raw REPL
+        banner = (await someone.reads(b'Type "help()"')).splitlines()[-2]
+        assert re.fullmatch(rb"MicroPython \S+ on \d{4}-\d\d-\d\d; " + machine, banner)
+        someone.types(b"\x01\x02")
+    assert someone.device.console.heard_bytes > 0
+
+
+def test_a_banner_that_is_printed_in_pieces_is_told_whole(tmp_path: Path) -> None:
+    dated, rest = b"MicroPython v1.29 on 2026-07-05", b"; linux [GCC 14.2.1] version\r\n"
+    for cut in range(len(rest)):
+        told = bytearray()
+        console = Console("dut", tmp_path / "log", "Generic ESP32S3 module with ESP32S3")
+        console.tap = told.extend
+        console.printed(dated + rest[:cut])
+        console.printed(rest[cut:] + b">>> ")
+        console.close()
+        assert told == dated + b"; Generic ESP32S3 module with ESP32S3\r\n>>> ", cut
 
 
 async def test_firmware_that_ends_leaves_the_repl_with_its_names(typist: TypistMaker) -> None:

@@ -7,6 +7,7 @@ from pave_emulator.air.radio import Modulation
 from pave_emulator.chips import sx127x_tables as t
 from pave_emulator.chips.chip import ChipFault, Environment
 from pave_emulator.chips.sx127x import Sx1276
+from pave_emulator.chips.sx127x_calibration import IMAGE_CAL
 
 FREQUENCY = round(868_100_000 * (1 << 19) / 32_000_000).to_bytes(3, "big")
 SYMBOL_S = 128 / 125_000
@@ -273,6 +274,56 @@ def test_nreset_forgets_everything_and_takes_5_ms(bench):
         bench.read(t.VERSION)
     bench.clock.sleep(0.005)
     assert bench.read(t.OP_MODE) == b"\x09"
+
+
+def test_the_receiver_is_calibrated_in_fsk_standby_as_semtechs_driver_does():
+    bench = Bench(start=False)
+    assert bench.read(IMAGE_CAL) == b"\x82"
+    bench.write(t.FRF_MSB, *FREQUENCY)
+    bench.write(IMAGE_CAL, 0x42)
+    assert bench.read(IMAGE_CAL) == b"\x22"
+    assert bench.chip.state == "fs"
+    polls = 0
+    while bench.read(IMAGE_CAL)[0] & 0x20:
+        bench.clock.sleep(0.001)
+        polls += 1
+    assert 9 <= polls <= 11
+    assert (bench.read(IMAGE_CAL), bench.chip.state) == (b"\x02", "stdby")
+    bench.mode(t.SLEEP)
+    with pytest.raises(ChipFault, match="cannot be read in sleep"):
+        bench.read(IMAGE_CAL)
+    bench.write(IMAGE_CAL, 0x02)
+    with pytest.raises(ChipFault, match="in standby only"):
+        bench.write(IMAGE_CAL, 0x42)
+    bench.mode(LORA | t.SLEEP)
+    bench.mode(LORA | t.STDBY)
+    assert bench.read(IMAGE_CAL) == b"\x1d"  # the same address is RegInvertIQ2 on the LoRa page
+
+
+def test_a_mode_that_is_asked_for_while_the_receiver_is_calibrated_faults():
+    bench = Bench(start=False)
+    bench.write(IMAGE_CAL, 0x42)
+    with pytest.raises(ChipFault, match="while the image calibration runs"):
+        bench.mode(t.SLEEP)
+
+
+@pytest.mark.parametrize(("config", "warmer_c", "changed"), [
+    (0x02, 9.0, 0), (0x02, 11.0, 8), (0x06, 11.0, 0), (0x06, 21.0, 8), (0x00, 6.0, 8), (0x03, 30.0, 0), (0x82, 30.0, 0),
+])  # fmt: skip
+def test_it_tells_when_the_temperature_has_moved_since_the_calibration(config, warmer_c, changed):
+    bench = Bench(start=False)
+    bench.chip._calibration._temperature_c = lambda now_s: 15.0 + (warmer_c if now_s > 1 else 0.0)
+    bench.write(IMAGE_CAL, config | 0x40)
+    bench.clock.sleep(1.5)
+    assert bench.read(IMAGE_CAL)[0] == config  # in standby it does not measure
+    for mode in (t.SLEEP, LORA | t.SLEEP, LORA | t.RX_CONTINUOUS, LORA | t.SLEEP, t.SLEEP, t.STDBY):
+        bench.mode(mode)
+        bench.clock.sleep(0.001)
+    assert bench.read(IMAGE_CAL)[0] == config | changed
+    if changed:
+        bench.write(IMAGE_CAL, config | 0x40)
+        bench.clock.sleep(0.011)
+        assert bench.read(IMAGE_CAL)[0] == config
 
 
 def test_the_fifo_is_closed_in_sleep(bench):

@@ -7,8 +7,6 @@ DejaVu's own hinting makes it legible in one bit per pixel. Its outlines come fr
 needed. What a module holds, `firmware/app/screen_text.py` says.
 """
 
-import argparse
-import difflib
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -17,6 +15,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from pave_tools import generated
 from pave_tools.errors import ToolError
 from pave_tools.tree import FIRMWARE_DIR, REPOSITORY
 
@@ -143,43 +142,22 @@ def _literal(name: str, data: bytes) -> list[str]:
 
 def stale(output_dir: Path = OUTPUT_DIR) -> list[str]:
     """Return a unified diff, one string a line, from what is in `output_dir` to what should be; empty when equal."""
-    diff: list[str] = []
-    for path, source in _modules(output_dir).items():
-        found = path.read_text(encoding="utf-8") if path.is_file() else ""
-        diff += difflib.unified_diff(found.splitlines(), source.splitlines(), str(path), "generated", lineterm="")
-    return diff
+    return generated.stale(_modules(output_dir))
 
 
 def write(output_dir: Path = OUTPUT_DIR) -> list[Path]:
     """Write one module per font; return their paths."""
-    modules = _modules(output_dir)
-    output_dir.mkdir(parents=True, exist_ok=True)
-    for path, source in modules.items():
-        path.write_text(source, encoding="utf-8", newline="\n")
-    return list(modules)
+    return generated.write(_modules(output_dir))
 
 
-def _modules(output_dir: Path) -> dict[Path, str]:
+def _modules(output_dir: Path = OUTPUT_DIR) -> dict[Path, str]:
     outlines = outlines_dir()
     return {output_dir / f"{source.name}.py": render(source, outlines) for source in SOURCES}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m pave_tools.fonts", description="Generate firmware/fonts/*.py.")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when a file is stale")
-    try:
-        if not parser.parse_args(arguments).check:
-            for path in write():
-                print(f"wrote {path}")
-            return 0
-        diff = stale()
-    except ToolError as error:
-        print(error, file=sys.stderr)
-        return 1
-    if diff:
-        print("\n".join([*diff, "stale: run `python -m pave_tools.fonts`"]), file=sys.stderr)
-    return 1 if diff else 0
+    return generated.main("pave_tools.fonts", "Generate firmware/fonts/*.py.", _modules, arguments)
 
 
 if __name__ == "__main__":

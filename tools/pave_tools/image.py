@@ -96,6 +96,7 @@ def build_flash_image(
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "wb", opener=_private) as file:  # it may hold keys
+        os.fchmod(file.fileno(), 0o600)  # an older file's mode too
         file.truncate(board.flash_bytes)
         for start, end in erased_ranges(board):
             file.seek(start)

@@ -6,14 +6,13 @@
 The modules are MicroPython: `const()` lets the compiler fold the numbers where they are used.
 """
 
-import argparse
-import difflib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pave_tools import generated
 from pave_tools.board import Board, load_board
-from pave_tools.errors import BoardError, ToolError
+from pave_tools.errors import BoardError
 from pave_tools.tree import BOARDS_DIR, FIRMWARE_DIR
 
 OUTPUT_DIR = FIRMWARE_DIR / "boards"
@@ -50,43 +49,22 @@ def render(board: Board) -> str:
 
 def stale(output_dir: Path = OUTPUT_DIR, boards_dir: Path = BOARDS_DIR) -> list[str]:
     """Return a unified diff, one string a line, from what is in `output_dir` to what should be; empty when equal."""
-    diff: list[str] = []
-    for path, source in _modules(output_dir, boards_dir).items():
-        found = path.read_text(encoding="utf-8") if path.is_file() else ""
-        diff += difflib.unified_diff(found.splitlines(), source.splitlines(), str(path), "generated", lineterm="")
-    return diff
+    return generated.stale(_modules(output_dir, boards_dir))
 
 
 def write(output_dir: Path = OUTPUT_DIR, boards_dir: Path = BOARDS_DIR) -> list[Path]:
     """Write one module per board file; return their paths."""
-    modules = _modules(output_dir, boards_dir)
-    output_dir.mkdir(parents=True, exist_ok=True)
-    for path, source in modules.items():
-        path.write_text(source, encoding="utf-8", newline="\n")
-    return list(modules)
+    return generated.write(_modules(output_dir, boards_dir))
 
 
-def _modules(output_dir: Path, boards_dir: Path) -> dict[Path, str]:
+def _modules(output_dir: Path = OUTPUT_DIR, boards_dir: Path = BOARDS_DIR) -> dict[Path, str]:
     boards = [load_board(path) for path in sorted(boards_dir.glob("*.toml"))]
     return {output_dir / f"{board.module}.py": render(board) for board in boards}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m pave_tools.pins", description="Generate firmware/boards/*.py.")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when a file is stale")
-    try:
-        if not parser.parse_args(arguments).check:
-            for path in write():
-                print(f"wrote {path}")
-            return 0
-        diff = stale()
-    except ToolError as error:
-        print(error, file=sys.stderr)
-        return 1
-    if diff:
-        print("\n".join([*diff, "stale: run `python -m pave_tools.pins`"]), file=sys.stderr)
-    return 1 if diff else 0
+    return generated.main("pave_tools.pins", "Generate firmware/boards/*.py.", _modules, arguments)
 
 
 if __name__ == "__main__":

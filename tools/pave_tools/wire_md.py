@@ -6,16 +6,16 @@
 A block of the page is generated between `<!-- generated: NAME -->` and `<!-- end -->`; the rest is written by hand.
 """
 
-import argparse
-import difflib
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pave_tools import (
+    generated,
     wire_examples,
     wire_examples_bundle,
+    wire_examples_kiosk,
     wire_examples_oscore,
     wire_examples_radio,
     wire_examples_shadow,
@@ -30,6 +30,7 @@ BLOCKS = {
     **wire_examples_radio.BLOCKS,
     **wire_examples_bundle.BLOCKS,
     **wire_examples_shadow.BLOCKS,
+    **wire_examples_kiosk.BLOCKS,
 }
 _BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -44,28 +45,16 @@ def render(page: str) -> str:
 
 def stale(path: Path = PAGE) -> list[str]:
     """Return a unified diff, one string a line, from the page to what it should be; empty when equal."""
-    found = path.read_text(encoding="utf-8")
-    return list(
-        difflib.unified_diff(found.splitlines(), render(found).splitlines(), str(path), "generated", lineterm="")
-    )
+    return generated.stale(_pages(path))
+
+
+def _pages(path: Path = PAGE) -> dict[Path, str]:
+    return {path: render(path.read_text(encoding="utf-8"))}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m pave_tools.wire_md", description="Generate docs/WIRE.md's blocks.")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when the page is stale")
-    try:
-        if not parser.parse_args(arguments).check:
-            PAGE.write_text(render(PAGE.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
-            print(f"wrote {PAGE}")
-            return 0
-        diff = stale()
-    except ToolError as error:
-        print(error, file=sys.stderr)
-        return 1
-    if diff:
-        print("\n".join([*diff, "stale: run `python -m pave_tools.wire_md`"]), file=sys.stderr)
-    return 1 if diff else 0
+    return generated.main("pave_tools.wire_md", "Generate docs/WIRE.md's blocks.", _pages, arguments)
 
 
 if __name__ == "__main__":

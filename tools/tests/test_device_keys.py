@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from pave_tools.board import Board
-from pave_tools.device_keys import OSCORE_NAMESPACE, Provisioner, oscore_values
+from pave_tools.device_keys import OSCORE_NAMESPACE, Provisioner, lora_values, oscore_values
 from pave_tools.image import DeviceSettings, build_flash_image
-from pave_tools.provisioning import Flashed, OscoreKeys, Reader
+from pave_tools.provisioning import Flashed, LoraKeys, OscoreKeys, Reader
 
 DEVICE = "24a160fffe000101"
 FLASHED = Flashed(DEVICE, "presence", "pave-presence-v1", "0.1.0", 1000)
@@ -38,6 +38,18 @@ def test_nvs_begins_with_counters_that_nobody_has_used() -> None:
     assert values == {
         "secret": b"s" * 16, "salt": b"a" * 8, "id": b"device", "gateway": bytes(10) + GATEWAY_ID, "reserved": 0,
     }  # fmt: skip
+
+
+def test_lora_keys_are_in_nvs_and_record_alike_with_counters_that_nobody_has_used(tmp_path: Path) -> None:
+    values = provisioner(tmp_path).provision_lora(FLASHED, b"JoinEUI.")
+    assert values == lora_values(LoraKeys(b"JoinEUI.", bytes([16] * 16)), bytes.fromhex(DEVICE))
+    assert {key: values[key] for key in ("dev_nonce", "join_nonce", "airtime_ms")} == {
+        "dev_nonce": 0, "join_nonce": 0, "airtime_ms": 0,
+    }  # fmt: skip
+    (record,) = tmp_path.iterdir()
+    box = base64.b64decode(json.loads(record.read_text())["sealed"][0]["box"])
+    said = json.loads(SUITE.decrypt(box, GATEWAY, f"pave provisioning record 1\0lab\0{DEVICE}\0001000".encode())[64:])
+    assert said["lora"] == {"join_eui": b"JoinEUI.".hex(), "app_key": bytes([16] * 16).hex()} and not said["oscore"]
 
 
 def test_the_record_says_what_nvs_holds_and_keys_come_from_the_source_that_was_given(tmp_path: Path) -> None:

@@ -27,19 +27,21 @@ DIOS = ("dio1", "dio2", "dio3")
 class Sx1262(SpiChip):
     """The chip on its board.
 
-    Options: `tcxo`, that a TCXO supplied by DIO3 is the clock, not a crystal; `rf_switch_dio2`, that DIO2 drives the
-    antenna switch.
+    Options: `tcxo`, that a TCXO supplied by DIO3 is the clock, not a crystal; `tcxo_mv`, its voltage, which the
+    emulator takes as it comes; `rf_switch_dio2`, that DIO2 drives the antenna switch.
     """
 
-    OPTIONS: ClassVar[dict[str, type]] = {"tcxo": bool, "rf_switch_dio2": bool}
+    OPTIONS: ClassVar[dict[str, type]] = {"tcxo": bool, "tcxo_mv": int, "rf_switch_dio2": bool}
     PINS: ClassVar[tuple[str, ...]] = ("busy", *DIOS)
     INPUTS: ClassVar[tuple[str, ...]] = ("reset",)
     STATES_UA: ClassVar[dict[str, float]] = t.STATES_UA
 
-    def __init__(self, environment: Environment, tcxo: bool = False, rf_switch_dio2: bool = False) -> None:
+    def __init__(
+        self, environment: Environment, tcxo: bool = False, rf_switch_dio2: bool = False, tcxo_mv: int = 0
+    ) -> None:
         super().__init__(environment)
         self._antenna = Antenna(environment.radio)
-        self.modem = Modem(self._antenna, tcxo, rf_switch_dio2, self._told)
+        self.modem = Modem(self._antenna, tcxo or tcxo_mv > 0, rf_switch_dio2, self._told)
         self._powered = self._ignored = False
         self._in_reset = False
         self._now_s = 0.0

@@ -3,7 +3,8 @@
 Theory of operation. A transaction is an address, bit 7 for a write, and bytes; the address counts up, except at the
 FIFO. RegOpMode starts everything: the mode is reached after the start of oscillator and synthesizer (table 7),
 then the air sends or listens, and what it answers sets flags of RegIrqFlags, which DIO pins show. Not modelled, and
-faulting: the FSK/OOK page, frequency hopping, continuous transmission, calibration and AGC registers.
+faulting: the FSK/OOK page but for the calibration of the receiver (`sx127x_calibration`), frequency hopping,
+continuous transmission and AGC registers.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import ClassVar
 from pave_emulator.chips import sx127x_tables as t
 from pave_emulator.chips.chip import ChipFault, Environment, SpiChip
 from pave_emulator.chips.lora_antenna import Antenna
+from pave_emulator.chips.sx127x_calibration import IMAGE_CAL, ImageCalibration
 from pave_emulator.chips.sx127x_modem import FIFO_BYTES, Modem
 from pave_emulator.chips.sx127x_registers import check
 
@@ -30,6 +32,7 @@ class Sx1276(SpiChip):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.modem = Modem(Antenna(environment.radio), self._told)
+        self._calibration = ImageCalibration(self.modem.deadlines, environment.temperature_c)
         self._powered = self._in_reset = False
         self._now_s = self._ready_s = 0.0
         self._op_mode = 0x09
@@ -69,6 +72,7 @@ class Sx1276(SpiChip):
 
     def _start(self, now_s: float, takes_s: float) -> None:
         self.modem.reset(now_s)
+        self._calibration.reset(now_s)
         self._op_mode = LOW_FREQUENCY | t.STDBY
         self._ready_s = now_s + takes_s
         self._update()
@@ -138,6 +142,9 @@ class Sx1276(SpiChip):
             return self._op_mode & ~7 | modem.mode
         if address == t.VERSION:
             return t.VERSION_VALUE
+        if address == IMAGE_CAL and not self._long_range:
+            check(modem.mode != t.SLEEP, "RegImageCal cannot be read in sleep (4.2.3.8)")
+            return self._calibration.read()
         self._require_page(address)
         if address == t.FIFO:
             return modem.fifo[self._fifo_pointer()]
@@ -152,6 +159,9 @@ class Sx1276(SpiChip):
     def _write(self, address: int, value: int, now_s: float) -> None:
         if address == t.OP_MODE:
             self._write_op_mode(value, now_s)
+            return
+        if address == IMAGE_CAL and not self._long_range:
+            self._calibration.write(value, self.modem.mode == t.STDBY and self.modem.settled(), now_s)
             return
         self._require_page(address)
         if address == t.FIFO:
@@ -170,10 +180,17 @@ class Sx1276(SpiChip):
             self._op_mode ^= LONG_RANGE
         self._op_mode = self._op_mode & ~LOW_FREQUENCY | value & LOW_FREQUENCY
         mode = value & 7
-        long_range = bool(self._op_mode & LONG_RANGE)
-        check(long_range or mode <= t.STDBY, f"RegOpMode {value:#04x}: FSK/OOK is not modelled (4.2)")
+        calibrates = self._calibration.running
+        if mode > t.STDBY:
+            self._calibration.synthesizer_runs(now_s)
+        check(self._long_range or mode <= t.STDBY, f"RegOpMode {value:#04x}: FSK/OOK is not modelled (4.2)")
         modem.enter(mode, now_s)
         check(not switched or asleep, f"RegOpMode {value:#04x}: LongRangeMode changes in sleep only, ignored (6.4)")
+        check(not calibrates, f"RegOpMode {value:#04x} while the image calibration runs (4.2.3.8)")
+
+    @property
+    def _long_range(self) -> bool:
+        return bool(self._op_mode & LONG_RANGE)
 
     def _fifo_pointer(self) -> int:
         """RegFifoAddrPtr, which counts up with each access. Raise ChipFault in sleep."""
@@ -186,7 +203,7 @@ class Sx1276(SpiChip):
     def _require_page(self, address: int) -> None:
         common = address in t.COMMON_DEFAULTS
         check(
-            common or bool(self._op_mode & LONG_RANGE),
+            common or self._long_range,
             f"register {address:#04x} of the FSK/OOK page is not modelled: LongRangeMode first (4.2)",
         )
 
@@ -201,4 +218,4 @@ class Sx1276(SpiChip):
         if not self._powered:
             self.state = "off"
         else:
-            self.state = "reset" if self._in_reset else self.modem.state()
+            self.state = "reset" if self._in_reset else "fs" if self._calibration.running else self.modem.state()

@@ -1,22 +1,17 @@
-"""`pave-emulator`: boards in a street that is not there. One module per command."""
+"""`pave-emulator`: boards in a street that is not there. One module per command, `commands` puts them together."""
 
 from __future__ import annotations
 
-import typer
+import sys
 
-from pave_emulator.cli import fault, image, listing, picture, record, replay, run, shell
-
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-app.command("run")(run.run)
-app.command("image")(image.image)
-app.command("list")(listing.list_parts)
-app.command("shell")(shell.shell)
-app.command("fault")(fault.fault)
-app.command("picture")(picture.picture)
-app.command("record")(record.record)
-app.add_typer(replay.app, name="replay")
+INTERRUPTED = 130  # as a shell says of a program that Ctrl-C has ended
 
 
 def main() -> None:
-    """Entry point of `pave-emulator`."""
-    app()
+    """Entry point of `pave-emulator`. What it needs takes a second to load, and Ctrl-C may come meanwhile."""
+    try:
+        from pave_emulator.cli.commands import app
+
+        app()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

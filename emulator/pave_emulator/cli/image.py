@@ -18,8 +18,11 @@ from pave_boards import read
 from pave_boards.model import PartitionTable
 from pave_boards.partitions import SUBTYPES, TYPES
 from pave_emulator import board as boards
+from pave_emulator.cli import outputs
 from pave_emulator.cli.mistakes import mistakes
 from pave_emulator.flash import app_image, partitions
+from pave_emulator.reading import unread
+from pave_emulator.writing import write_private
 
 VERSION = "emulated"
 
@@ -31,10 +34,21 @@ def image(
         Path | None, typer.Option(help="an image without MicroPython, as tools/flash.py builds it, to put it into")
     ] = None,
 ) -> None:
-    """Write a flash image that boots: MicroPython, and an empty file system or what --flash has."""
+    """Write a flash image that boots: MicroPython, and an empty file system or what --flash has.
+
+    It may hold a device's keys, so only its owner can read it.
+    """
     with mistakes():
-        out.write_bytes(build(board, flash.read_bytes() if flash else None))
+        outputs.check(out, "OUT", board)
+        write_private(out, build(board, _flash(flash)))
     typer.echo(f"{out}: {boards.load(board).name}, MicroPython in the first app slot")
+
+
+def _flash(path: Path | None) -> bytes | None:
+    try:
+        return path.read_bytes() if path else None
+    except OSError as error:
+        raise ValueError(unread(path or Path(), "flash image", error)) from error
 
 
 def build(board: Path, flash: bytes | None = None) -> bytes:

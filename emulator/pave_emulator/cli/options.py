@@ -31,7 +31,10 @@ Clock = Annotated[
     ClockName, typer.Option("--clock", help="wall: real time; virtual: as fast as it goes, one seed one trace")
 ]
 Seed = Annotated[int | None, typer.Option(help="instead of the scenario's")]
-Seconds = Annotated[float | None, typer.Option("--for", min=0, help="stop after so many seconds of the run's clock")]
+Seconds = Annotated[
+    float | None,
+    typer.Option("--for", min=0, help="stop after so many seconds of the run's clock; left out: at Ctrl-C"),
+]
 Ssid = Annotated[str, typer.Option(help="name of the access point")]
 Key = Annotated[str, typer.Option(help="its key")]
 WorkDir = Annotated[Path, typer.Option(help="copies of images, console logs and the control socket")]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pave_emulator.cli import options
+from pave_emulator.cli import options, outputs
 from pave_emulator.cli.mistakes import mistakes
 from pave_emulator.control import ControlClient
 
@@ -20,5 +20,6 @@ def picture(
 ) -> None:
     """Write what a display shows at this moment."""
     with mistakes(), ControlClient(work_dir) as emulator:
+        outputs.check(out, "OUT")
         done = emulator.ask("picture", device=device, chip=chip, path=str(out.resolve()))
     typer.echo(f"{out}: {done['chip']} of {device}")

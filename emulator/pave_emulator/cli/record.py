@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from pave_emulator.cli import options
+from pave_emulator.cli import options, outputs
 from pave_emulator.cli import run as runs
 from pave_emulator.cli.mistakes import mistakes
 from pave_emulator.control import ControlClient
+from pave_emulator.writing import writing
 
 
 def record(
@@ -31,6 +32,7 @@ def record(
     with mistakes():
         if device or seed is not None or fields:
             raise ValueError("--device, --seed and --fields belong to a run: give a SCENARIO")
+        outputs.check(out, "OUT")
         count = _follow(out, work_dir, seconds)
     typer.echo(f"{count} records")
 
@@ -41,7 +43,8 @@ def _follow(out: Path, work_dir: Path, seconds: float | None) -> int:
     with ControlClient(work_dir) as emulator, out.open("w") as file:
         try:
             for line in emulator.trace(end_s):
-                file.write(line)
+                with writing(out):
+                    file.write(line)
                 count += 1
         except KeyboardInterrupt:
             pass

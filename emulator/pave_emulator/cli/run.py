@@ -15,6 +15,7 @@ from pave_emulator import trace as traces
 from pave_emulator.air.access_point import AccessPoint
 from pave_emulator.cli import options
 from pave_emulator.cli.mistakes import FAILED, mistakes
+from pave_emulator.cli.outputs import check_all, check_folder
 from pave_emulator.field_recorder import FieldRecorder
 from pave_emulator.live import LiveView
 from pave_emulator.report.collect import Collector
@@ -27,6 +28,7 @@ from pave_emulator.vcd import VcdWriter
 from pave_emulator.writing import writing
 
 REPORTS = (".json", ".html")
+ENDLESS = "no --for: this run in virtual time goes on until Ctrl-C, and has no hash then"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,16 @@ class Outputs:
     trace: Path | None = None
     live: bool = False
     quiet: bool = False
+
+    def check(self, scenario: Path, work_dir: Path, fields: Path | None) -> None:
+        """Raise ValueError, with the next step, for what could not be written when the run is over."""
+        if self.report and self.report.suffix not in REPORTS:
+            raise ValueError(f"--report {self.report}: the name ends in {' or '.join(REPORTS)}")
+        files = {"--report": self.report, "--vcd": self.vcd, "--pcap": self.pcap, "--trace": self.trace}
+        check_all(files, scenario)
+        check_folder(work_dir, "--work-dir")
+        if fields:
+            check_folder(fields, "--fields")
 
 
 def run(
@@ -65,20 +77,22 @@ def run(
 ) -> None:
     """Run devices; print their consoles and what happens to the bays, and at the end what came of it.
 
+    It ends after --for, or with Ctrl-C; in virtual time without --for it may never end.
     Status 0: done; 1: a property failed; 2: bad input.
     """
     outputs = Outputs(report, vcd, pcap, trace, live, quiet)
     virtual = clock is options.ClockName.virtual
     with mistakes():
-        if report and report.suffix not in REPORTS:
-            raise ValueError(f"--report {report}: the name ends in {' or '.join(REPORTS)}")
         if virtual and serial is not None:
             raise ValueError("--serial: a run in virtual time has no serial ports, it does not wait for who types")
         if virtual and forward is not None:
             raise ValueError("--forward: a run in virtual time reaches no server")
+        outputs.check(scenario, work_dir, fields)
         loaded, roster = options.read(scenario, device, seed, work_dir, in_place)
         recorder = FieldRecorder(fields) if fields else None
         setting = Setting(work_dir, AccessPoint(ssid, key), serial or 0, recorder, options.endpoint(forward))
+        if virtual and seconds is None:
+            typer.echo(ENDLESS, err=True)
         plan = Plan(virtual, seconds, work_dir, setting, open_ports=serial is not None)
         views = Views(outputs)
         result = Runner(loaded, roster, plan, views.make, views.started).run()

@@ -22,6 +22,9 @@ _WAITI = _S3 + "table 5-9, WAITI, peripheral clocks off"
 _RF = _S3 + "table 5-7, peak"
 _BOOT = "glenn20/upy-esp32-experiments, OptimisingMicropythonBootTime: FeatherS3 (ESP32-S3, 240 MHz), Nordic PPK2, "
 _WIFI = "glenn20/upy-esp32-experiments, ESPNowvsWifiEnergyUsage: ESP32 (not S3), Nordic PPK2, "
+_FLASH = (  # the S3's own file has zeros; like the ESP32 it has a second core to stop
+    "esp-idf components/idf_test/include/esp32/idf_performance_target.h, thresholds at 70 % of measurements; ESP32, "
+)
 
 
 def _cited(value: float, basis: str, source: str) -> Any:
@@ -62,7 +65,12 @@ class Costs:
         "micropython issue 6565: 1,602 pystones/s on ESP32 at 240 MHz (v1.12); 498 bytecodes per pystone, counted",
     )
     call_s: float = _cited(5e-6, ESTIMATE, "a method of `machine` or `time`: four bytecodes and a C function")
-    import_byte_s: float = _cited(1.5e-6, ESTIMATE, ".mpy from LittleFS: 1.5 ms per KB, flash and qstr interning")
+    flash_read_s: float = _cited(
+        79e-6, DERIVED, _FLASH + "4-byte reads: 4 B / (35,200 B/s / 0.7), less the bytes' own time"
+    )
+    flash_read_byte_s: float = _cited(
+        125e-9, DERIVED, _FLASH + "2 KB reads: 0.7 / 6,650 kB/s less 79 us; and 60 ns for LittleFS's CRC-32 (ESTIMATE)"
+    )
     gc_64kib_s: float = _cited(
         2.0e-3, MEASURED, "peterhinch/micropython-micro-gui issue 10: 2.01 ms, ESP32 without SPI RAM, whole heap"
     )

@@ -46,11 +46,16 @@ def bars(values: Mapping[str, float]) -> str:
     rows = []
     for row, (name, value) in enumerate(shown):
         y, width = row * ROW, max(1.0, value * scale)
-        share = f"{value:.3g} ({value / total:.0%})" if total else "0"
+        share = f"{_figures(value)} ({value / total:.0%})" if total else "0"
         rows.append(_label(name, y))
         rows.append(f'<rect class="bar" x="{LABEL}" y="{y + 4}" width="{width:.1f}" height="{ROW - 8}"/>')
         rows.append(f'<text x="{LABEL + width + 6:.1f}" y="{y + 16}">{share}</text>')
     return _svg(len(shown) * ROW, rows)
+
+
+def _figures(value: float) -> str:
+    """Three figures, and no exponent however large."""
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
 def tornado(swings: Sequence[tuple[str, float, float]], now: float) -> str:

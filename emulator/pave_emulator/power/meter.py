@@ -91,8 +91,10 @@ class Meter:
         self._sent = True
 
     def mcu(self, state: str) -> None:
-        """State of the microcontroller: off, boot, active, idle, light_sleep, deep_sleep."""
+        """State of the microcontroller: off (with it the whole board), boot, active, idle, light_sleep, deep_sleep."""
         self._draw("mcu", state, self._mcu_a[state])
+        if state == "off":
+            self.look()
 
     def idled(self, seconds: float) -> None:
         """The microcontroller has slept so long before now, between two events."""

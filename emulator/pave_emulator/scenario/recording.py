@@ -8,6 +8,8 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pave_emulator.reading import unread
+
 Vector = tuple[float, float, float]
 
 COLUMNS = ["t_s", "x_ut", "y_ut", "z_ut"]
@@ -51,7 +53,7 @@ def read(path: Path, bay: str, from_s: float = 0.0) -> Recording:
         with path.open(newline="") as file:
             rows = list(csv.reader(file))
     except (OSError, UnicodeDecodeError) as error:
-        raise RecordingError(f"{path}: {error}") from error
+        raise RecordingError(unread(path, "recording", error)) from error
     if not rows or rows[0] != COLUMNS:
         raise RecordingError(f"{path}:1: the columns are {', '.join(COLUMNS)}")
     times_s: list[float] = []

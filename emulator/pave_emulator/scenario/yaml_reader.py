@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import yaml
 
 from pave_emulator.nearest import hint
+from pave_emulator.reading import unread
 from pave_emulator.scenario.model import ScenarioError
 
 Read = Callable[[yaml.Node], Any]
@@ -30,8 +31,10 @@ class Reader:
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise ScenarioError(f"{self.path}:{line}: not YAML: {error.problem}") from error
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ScenarioError(f"{self.path}: {error}") from error
+        except yaml.YAMLError as error:
+            raise ScenarioError(f"{self.path}: not YAML: {' '.join(str(error).split())}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise ScenarioError(unread(self.path, "scenario", error)) from error
         if root is None:
             raise ScenarioError(f"{self.path}:1: the file is empty")
         return root

@@ -52,7 +52,8 @@ def vm_costs(costs: Costs, mhz: int, virtual: bool) -> dict[str, int]:
     full = {
         "clock_read_us": code(costs.call_s, 1e-6),
         "call_us": code(costs.call_s, 1e-6),
-        "read_ns_per_byte": code(costs.import_byte_s, 1e-9),
+        "read_ns": round(costs.flash_read_s * 1e9),
+        "read_ns_per_byte": round(costs.flash_read_byte_s * 1e9),
         "code_ns_per_byte": code(costs.bytecode_s * BYTECODES_PER_BYTE, 1e-9),
         "hash_us": code(costs.sha256_s, 1e-6),
         "aes_block_ns": round(costs.aes_block_s * 1e9),

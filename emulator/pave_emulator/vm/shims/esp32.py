@@ -78,13 +78,14 @@ class Partition:
             _esp_error(_ESP_ERR_INVALID_SIZE)
         return self._info[2] + offset
 
-    def readblocks(self, block, buf, offset=0, _read_bytes=rpc.read_bytes):
+    def readblocks(self, block, buf, offset=0, _flash_reads=rpc.flash_reads):
         # An import reads some thousand times: as few names as can be.
         start = self._start + block * self._block_bytes + offset
         end = start + len(buf)
         if start < self._start or end > self._end:
             self._address(start - self._start, end - start)
-        _read_bytes[0] += end - start
+        _flash_reads[0] += 1
+        _flash_reads[1] += end - start
         if end <= _mapped_end:
             buf[:] = _map[start:end]
         else:
