@@ -34,7 +34,7 @@ with the outcome, so that device, emulator and this harness drive the same code.
     detector.state()    all it needs after a sleep, of what CBOR can say; with the outbox it must fit RTC memory
 
 `now_ms` is the device's own clock, off by up to 2 % while it sleeps. From a wake-up to the first sample goes what the
-firmware's boot takes (`Contender.boot_s`): 4.8 s today, 0.3 s for the others, which is what a fast path has to reach.
+firmware's boot takes (`Contender.boot_s`): 0.3 s, which is what a fast path has to reach.
 
 Last line: one JSON object.
 """

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import _detection_show as show
 from benchmarks import detection
-from benchmarks._detection_detectors import AlwaysVacant, Firmware, FixedThreshold, Report, inverted
+from benchmarks._detection_detectors import AlwaysVacant, FixedThreshold, Report, firmware, inverted
 from benchmarks._detection_device import (
     BLIND,
     OCCUPIED,
@@ -282,8 +282,8 @@ def test_one_with_its_output_turned_round_is_wrong_where_the_other_is_right() ->
     assert other.right_pct() == 0 and other.wrong_time_pct() > 99 and sum(other.false.values()) >= 2
 
 
-def test_the_firmwares_detector_of_today_runs_in_it_and_sees_cars_that_stand() -> None:
-    log, truth, _ = lived(scenario(passers=Passers(2000)), Firmware)
+def test_the_firmwares_detector_runs_in_it_and_sees_cars_that_stand() -> None:
+    log, truth, _ = lived(scenario(passers=Passers(2000)), firmware)
     found = score(truth, log, 4 * HOUR_S, lambda _s: False)
     assert outcomes(found).count("right") >= 3
     assert found.wakes["of an event"] >= 3 and found.wakes["timer"] >= 2
