@@ -61,18 +61,20 @@ def pack_seeds() -> list[bytes]:
 
 
 def availability_survives(data: bytes) -> None:
-    """Counts pack to the same counts."""
+    """Counts and places pack to the same."""
     from pave_wire import model
 
-    counts = model.unpack_availability(data)
-    assert model.unpack_availability(model.pack_availability(counts)) == counts
+    found = model.unpack_availability(data)
+    assert model.unpack_availability(model.pack_availability(*found)) == found
 
 
 def availability_seeds() -> list[bytes]:
-    """Three kinds."""
+    """Three kinds, and where the nearest are."""
     from pave_wire import model
 
-    return [model.pack_availability({"delivery": (3, 20), "taxi": (0, 10), "disabled": (1, 300)})]
+    counts = {"delivery": (3, 20), "taxi": (0, 10), "disabled": (1, 300)}
+    nearest = {"delivery": (120, 359), "disabled": (0, 0)}
+    return [model.pack_availability(counts), model.pack_availability(counts, nearest)]
 
 
 def event_survives(data: bytes) -> None:

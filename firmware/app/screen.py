@@ -17,7 +17,8 @@ A bay with 20 parkings a day that is free half of the time is free for 36 minute
 were free still are. Until then an old figure with its age is worth more than none.
 
 Languages take turns: each shows its pages, one for TURN_S, then comes the next. A text is one page or several, as its
-layout wraps it; without a text a language has one turn. A new message begins with its first page at once.
+layout wraps it; without a text a language has one turn. A new message begins with its first page at once. Where
+there is no text to be read only the words beside figures change: a turn then lasts QUIET_TURN_S, as it is a redrawing.
 
 A nearest bay has a distance and a direction, which is drawn as one of eight arrows: 0 is straight on for somebody who
 reads the screen, then clockwise by eighths of a turn.
@@ -29,6 +30,7 @@ FRESH, OLD, NONE = 0, 1, 2  # tones
 FRESH_S = 30  # at most: the gateway speaks every 20 s
 FIGURES_S = 600
 TURN_S = 8  # three lines of some 20 characters are read in 5 s, aloud in 6
+QUIET_TURN_S = 120  # arrows, distances and "Taxi" are read in any language
 
 
 def eighth_of(bearing_deg, heading_deg):
@@ -59,6 +61,11 @@ class Screen:
         self._message = {}  # pages by language
         self._until_ms = None
         self._began_ms = 0  # of the first turn
+
+    def configure(self, languages, heading_deg):
+        """Take other languages and another direction, as in the constructor; then `tell` again."""
+        self._languages = languages
+        self._heading_deg = heading_deg
 
     # What comes in
 
@@ -102,7 +109,7 @@ class Screen:
         age_s = self._age_s(now_ms)
         tone = self._tone(age_s)
         turns = self._turns(now_ms, age_s, tone)
-        language, page = turns[self._turn(now_ms) % len(turns)]
+        language, page = turns[self._turn(now_ms, turns) % len(turns)]
         return self._title(tone, age_s, language), tone, self._rows(tone, language), page, self.night
 
     def next_change_ms(self, now_ms):
@@ -110,8 +117,9 @@ class Screen:
         age_s = self._age_s(now_ms)
         tone = self._tone(age_s)
         changes = []
-        if len(self._turns(now_ms, age_s, tone)) > 1:
-            changes.append(self._began_ms + (self._turn(now_ms) + 1) * TURN_S * 1000)
+        turns = self._turns(now_ms, age_s, tone)
+        if len(turns) > 1:
+            changes.append(self._began_ms + (self._turn(now_ms, turns) + 1) * _turn_ms(turns))
         if tone == FRESH:
             changes.append(self._heard_ms + self._fresh_s * 1000)
         elif age_s is not None:
@@ -129,8 +137,8 @@ class Screen:
             return NONE
         return FRESH if age_s < self._fresh_s else OLD
 
-    def _turn(self, now_ms):
-        return (now_ms - self._began_ms) // (TURN_S * 1000)
+    def _turn(self, now_ms, turns):
+        return (now_ms - self._began_ms) // _turn_ms(turns)
 
     def _turns(self, now_ms, age_s, tone):
         """Return the (language, page) that take turns; a page is lines of text, or the number of one of figures."""
@@ -177,3 +185,8 @@ class Screen:
         metres, bearing_deg = self._nearest[kind]
         eighth = eighth_of(bearing_deg, self._heading_deg)
         return ("%d %s" % (free, word), eighth) + words.distance(metres, language)
+
+
+def _turn_ms(turns):
+    """Return how long each of these turns lasts: quiet ones are of languages alone, without a page of anything."""
+    return 1000 * (TURN_S if any(page not in ((), 0) for _, page in turns) else QUIET_TURN_S)

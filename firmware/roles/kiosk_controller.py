@@ -1,212 +1,180 @@
-"""Kiosk controller: the screen of a bus shelter, kept true by the gateway.
+"""Kiosk controller: a bus shelter's screens, kept true by the gateway, and the house around them.
 
-Two tasks: one observes the gateway's availability and tells it what the screen shows, one draws. The drawing task
-sleeps until something was heard or what it shows changes with age. It feeds the watchdog, as long as the other goes on.
-Whatever ends them, the screen goes dark first: it never shows as fresh what nobody updates any more.
+    task      does                                                             module
+    --------  ---------------------------------------------------------------  -------------
+    link      hears availability, settings and commands; reports               kiosk_link
+    reports   keeps what is due until the link has said it                     kiosk_link
+    screen    draws what changed                                               kiosk_screens
+    climate   measures the housing                                             kiosk_parts
+    light     measures the street, dims the backlight                          kiosk_parts
+    fan       cools                                                            kiosk_parts
+    pc        cycles the PC's power when it has hung                           kiosk_parts
+    inputs    lid and mains                                                    kiosk_parts
 
-    the observation ...               then
-    --------------------------------  -----------------------------------------------------------------
-    brings a notification             it is drawn at once
-    is answered, but not accepted     it is drawn, and asked for again after KIOSK_ASK_AGAIN_S
-    is silent for Max-Age and some s  it is registered again under its token (`coap_observe`)
-    fails, or the network does        Wi-Fi and a new link, after a pause that doubles with each failure
+`kiosk_tasks` supervises them and feeds the watchdog. Whatever ends them, the screens go dark: they never show as fresh
+what nobody updates any more.
 """
 
 import asyncio
-import random
 
 import machine
+from machine import Pin
 
-from app import kiosk, limits
+from app import kiosk_reports, limits
+from app.log_ring import LogRing
 from app.outbox import Outbox
-from drivers.ssd1306 import SSD1306
-from net import report, wifi
+from app.screen_words import ENGLISH, FRENCH, IDENTIFY, MAINTENANCE
+from app.wifi_profiles import WifiProfiles
+from drivers.led import Led
 from net.clock import now_ms
-from net.coap_link import CoapLink, LinkError, random_below
-from pave_wire import coap, model
-from pave_wire.coap_exchange import Failed, Notification
-from pave_wire.coap_observe import Watching
-from pave_wire.errors import WireError
-from roles import rtc_state
-from roles.oscore_keys import Keys
+from pave_wire import command, reading
+from roles import kiosk_parts, rtc_state
+from roles.kiosk_link import KioskLink
+from roles.kiosk_screens import Screens
+from roles.kiosk_tasks import Tasks
 from roles.persistent import Persistent
+from roles.service import Service
 
-_RETRANSMITS = 2  # a gateway that has come back is found by a new attempt sooner than by the fourth retransmission
+_BLINK_MS = (250, 250)
 
 
 class KioskController:
     """The controller of one kiosk.
 
     Args:
-        settings: the device's /config.json.
-        board: the module of pins that `settings` names.
+        config: the device's /config.json.
+        board: the module of pins that `config` names.
         feed: called at least every KIOSK_LOOK_S while all is well.
     """
 
-    crash_sleep_max_s = limits.KIOSK_CRASH_SLEEP_MAX_S
-
-    def __init__(self, settings, board, feed):
-        self._settings = settings
+    def __init__(self, config, board, feed):
         self._feed = feed
-        i2c = machine.I2C(0, sda=machine.Pin(board.I2C_SDA), scl=machine.Pin(board.I2C_SCL), freq=board.I2C0_HZ)
-        self._width_px = board.DISPLAY_WIDTH_PX
-        self._screen = SSD1306(i2c, board.DISPLAY_WIDTH_PX, board.DISPLAY_HEIGHT_PX, board.DISPLAY_ADDRESS)
-        self._availability = kiosk.Availability()
-        self._reports = kiosk.Reports()
-        self._persistent = Persistent()
-        self._keys = None  # until there is somebody to talk to
-        self._outbox = Outbox(settings["device"], self._persistent.next_epoch())
-        self._news = asyncio.Event()  # for the drawing task
-        self._went_on_ms = now_ms()  # the asking task
-        self._failures = 0  # in a row
-        self._lost = None  # why the observation has ended, once it has
-        self._heard_ms = 0
-        self._register_ms = None  # when to ask for the observation; None: it has been
-        self._deliver_ms = 0  # not before
+        self._board = board
+        persistent = Persistent()
+        i2c = machine.I2C(0, sda=Pin(board.I2C_SDA), scl=Pin(board.I2C_SCL), freq=board.I2C0_HZ)
+        self._reports = kiosk_reports.Reports()
+        outbox = Outbox(config["device"], persistent.next_epoch(), room=limits.KIOSK_OUTBOX_READINGS)
+        wlan = config["wifi"]
+        profiles = WifiProfiles(
+            (wlan["ssid"], wlan["key"]), persistent.blob("wifi"), lambda kept: persistent.keep_blob("wifi", kept)
+        )
+        self._service = Service(config, persistent, outbox, feed, profiles, LogRing(limits.LOG_BYTES))
+        self._service.settings.on_change = self._configure
+        self._service.start_report(now_ms())
+        self._screens = Screens(board, i2c, self._fault)
+        climate = kiosk_parts.Climate(board, i2c, self._reports)
+        self._light = kiosk_parts.Light(board, i2c, self._reports, self._screens.set_night)
+        self._pc = kiosk_parts.Pc(board, self._reports)
+        self._link = KioskLink(
+            config, board.NAME, profiles, self._service, outbox, persistent, self._reports, self._heard, self._told_time
+        )
+        self._led = Led(Pin(board.LED, Pin.OUT, value=0))
+        self._clock_ms = None  # what to add to `now_ms` for milliseconds since 1970
+        self._blinks = self._ends = None  # tasks of commands
+        self._notice = None  # words that stand before any message, and until when
+        self._act()
+        self._tasks = Tasks(feed, self._fault)
+        for name, work, stuck_s in (
+            ("link", self._link.run, limits.KIOSK_STUCK_S),
+            ("reports", self._link.run_collecting, limits.KIOSK_STUCK_S),
+            ("screen", self._screens.run, limits.KIOSK_STUCK_S),
+            ("climate", climate.run, 3 * limits.KIOSK_CLIMATE_EVERY_S),
+            ("light", self._light.run, 3 * limits.KIOSK_LIGHT_EVERY_S),
+            ("fan", kiosk_parts.Fan(board, climate, self._reports).run, 3 * limits.KIOSK_FAN_EVERY_S),
+            ("pc", self._pc.run, 3 * limits.KIOSK_PC_EVERY_S + limits.KIOSK_PC_OFF_S),
+            ("inputs", kiosk_parts.Inputs(board, self._reports).run, 12 * limits.KIOSK_INPUTS_EVERY_S),
+        ):
+            self._tasks.add(name, work, stuck_s)
 
     def run(self):
         """Run for ever; whatever escapes is the supervisor's."""
-        self._screen.start()
+        self._configure()
         try:
-            asyncio.run(self._main())
+            asyncio.run(self._tasks.run(self._healthy))
         finally:
-            self._screen.fill(0)
-            self._screen.show()
+            self._screens.dark()
 
-    # Drawing
+    def _healthy(self):
+        rtc_state.set_crashes(0)
 
-    async def _main(self):
-        asking = asyncio.create_task(self._ask())
-        healthy_ms = now_ms() + limits.KIOSK_HEALTHY_AFTER_S * 1000
-        drawn = ()
-        while not asking.done():
-            self._news.clear()
-            at_ms = now_ms()
-            view = self._availability.view(at_ms)
-            if view != drawn:
-                kiosk.draw(view, self._screen, self._width_px)
-                self._screen.show()
-                drawn = view
-            if healthy_ms is not None and at_ms > healthy_ms:
-                rtc_state.set_crashes(0)
-                healthy_ms = None
-            if at_ms - self._went_on_ms < limits.KIOSK_STUCK_S * 1000:
-                self._feed()
-            await self._look_again(at_ms)
-        await asking  # it never returns: this raises what ended it
+    def _fault(self, part, is_there):
+        self._reports.fault(part, is_there)
+        if is_there:
+            self._service.log.add(3, "fault: " + part, now_ms())
 
-    async def _look_again(self, at_ms):
-        """Wait for news, the next change of what was shown at `at_ms`, or time to feed the watchdog."""
-        wait_ms = limits.KIOSK_LOOK_S * 1000
-        change_ms = self._availability.next_change_ms(at_ms)
-        if change_ms is not None:
-            wait_ms = min(wait_ms, max(0, change_ms - now_ms()))
-        try:
-            await asyncio.wait_for_ms(self._news.wait(), wait_ms)
-        except asyncio.TimeoutError:
-            pass
+    def _heard(self, counts, nearest, at_ms, max_age_s):
+        self._screens.heard(counts, nearest, at_ms, max_age_s)
+        self._reports.take(reading.SCREEN_FREE, self._screens.free())
 
-    # Asking
+    # Settings and messages
 
-    async def _ask(self):
-        try:
-            while True:
-                try:
-                    await self._observe()
-                except OSError as error:
-                    print("gateway not reached:", error)
-                self._goes_on()
-                self._failures += 1
-                await asyncio.sleep_ms(kiosk.pause_ms(self._failures, random.getrandbits(10)))
-        finally:
-            self._news.set()
+    def _configure(self):
+        """Take up the settings that hold now."""
+        get = self._service.settings.get
+        self._reports.heartbeat_s = get("heartbeat_s")
+        control = self._light.control
+        control.day_percent = get("backlight_day_percent")
+        control.night_percent = min(get("backlight_night_percent"), control.day_percent)
+        self._screens.configure(get("languages"), get("heading_deg"))
+        self._tell()
 
-    def _goes_on(self):
-        self._went_on_ms = now_ms()
+    def _told_time(self, time_s):
+        had_clock = self._clock_ms is not None
+        self._clock_ms = time_s * 1000 - now_ms()
+        if not had_clock:
+            self._tell()
 
-    async def _observe(self):
-        """Join the network, observe, and report what is shown, until something of it fails.
-
-        Raises:
-            OSError: what failed.
-        """
-        wlan = self._settings["wifi"]
-        gateway = self._settings["gateway"]
-        self._goes_on()
-        if self._keys is None:
-            self._keys = Keys(self._settings)
-        await wifi.connect(wlan["ssid"], wlan["key"])
-        link = CoapLink(gateway["host"], gateway["port"], _RETRANSMITS, Watching(random_below), self._keys.security)
-        try:
-            self._lost = None
-            self._register_ms = self._heard_ms = now_ms()
-            while True:
-                if self._register_ms is not None and now_ms() >= self._register_ms:
-                    self._register_ms = None
-                    link.observe(model.PATH_AVAILABILITY, self._told)
-                await link.listen(self._next_ms())
-                self._goes_on()
-                self._check()
-                await self._report(link)
-        finally:
-            link.close()
-
-    def _next_ms(self):
-        """Return when the asking task has something to do by itself."""
-        times = [self._heard_ms + limits.KIOSK_SILENCE_S * 1000]
-        if self._register_ms is not None:
-            times.append(self._register_ms)
-        due_ms = self._reports.due_ms(self._availability.free())
-        if due_ms is not None:
-            times.append(due_ms)
-        if len(self._outbox):
-            times.append(self._deliver_ms)
-        return min(times)
-
-    def _check(self):
-        if self._lost is None and now_ms() - self._heard_ms >= limits.KIOSK_SILENCE_S * 1000:
-            self._lost = "not a word for %d s" % limits.KIOSK_SILENCE_S
-        if self._lost is not None:
-            raise LinkError(self._lost)
-
-    def _told(self, event):
-        """Take what the observation says, in the midst of whatever the link is doing."""
-        self._heard_ms = now_ms()
-        if isinstance(event, Failed):
-            self._lost = "no answer: %s" % event.why
+    def _tell(self):
+        """Show the notice that holds, or else the message of the settings."""
+        if self._notice is not None and now_ms() < self._notice[1]:
+            self._screens.tell(*self._notice)
             return
-        if event.code != coap.CONTENT:
-            self._lost = "the gateway answered %s" % coap.code_text(event.code)
-            return
-        try:
-            counts = model.unpack_availability(event.payload)
-        except WireError as error:
-            self._lost = "availability not understood: %s" % error
-            return
-        max_age = event.option(coap.MAX_AGE)
-        fresh_s = kiosk.STALE_S if max_age is None else coap.uint_value(max_age)
-        self._availability.heard(counts, self._heard_ms, fresh_s)
-        self._failures = 0
-        self._news.set()
-        if not isinstance(event, Notification):
-            self._register_ms = self._heard_ms + limits.KIOSK_ASK_AGAIN_S * 1000
+        get = self._service.settings.get
+        texts = {FRENCH: get("message_fr"), ENGLISH: get("message_en")}
+        until_s = get("message_until_s")
+        if not until_s:
+            self._screens.tell(texts, None)
+        elif self._clock_ms is not None:
+            self._screens.tell(texts, until_s * 1000 - self._clock_ms)
+        else:  # nobody knows whether it is over
+            self._screens.tell({}, None)
 
-    # Reporting
+    # Commands
 
-    async def _report(self, link):
-        """Tell the gateway what the screen shows, if that is due. What it does not take is sent again later."""
-        free = self._availability.free()
-        due_ms = self._reports.due_ms(free)
-        at_ms = now_ms()
-        if due_ms is not None and at_ms >= due_ms:
-            self._outbox.add({model.SCREEN_FREE: free, model.REASON: self._reports.reason()}, at_ms)
-            self._reports.said(free, at_ms)
-        if not len(self._outbox) or at_ms < self._deliver_ms:
-            return
-        try:
-            # Nothing is saved: these readings say what is on the screen now, after a reset there are new ones.
-            await report.deliver(self._outbox, self._settings["device"], link, self._persistent, self._goes_on)
-        except LinkError as error:  # the observation may be as well as ever
-            print("report failed:", error)
-            self._goes_on()
-            self._deliver_ms = now_ms() + limits.KIOSK_RETRY_MAX_S * 1000
+    def _act(self):
+        acts = self._service.requests.acts
+        acts[command.IDENTIFY] = self._identify
+        acts[command.MAINTENANCE] = self._maintenance
+        acts[command.POWER_CYCLE_PC] = self._power_cycle_pc
+
+    def _identify(self, seconds):
+        self._blinks = asyncio.create_task(self._blink(seconds * 1000))
+        return self._show_notice(dict(enumerate(IDENTIFY)), seconds * 1000)
+
+    def _maintenance(self, minutes):
+        return self._show_notice(dict(enumerate(MAINTENANCE)), minutes * 60_000)
+
+    def _show_notice(self, texts, for_ms):
+        self._notice = (texts, now_ms() + for_ms)
+        self._tell()
+        if for_ms:
+            self._ends = asyncio.create_task(self._end_notice(for_ms))
+        return command.DONE, ""
+
+    async def _end_notice(self, after_ms):
+        await asyncio.sleep_ms(after_ms)
+        self._tell()
+
+    async def _blink(self, for_ms):
+        began_ms = now_ms()
+        self._led.show(_BLINK_MS, began_ms, for_ms // sum(_BLINK_MS))
+        while True:
+            wait_ms = self._led.update(now_ms())
+            if wait_ms is None:
+                return
+            await asyncio.sleep_ms(wait_ms)
+
+    def _power_cycle_pc(self, _argument):
+        if not self._pc.command(lambda: self._link.finished(command.DONE)):
+            return command.REFUSED, "under way"
+        return command.STARTED, ""

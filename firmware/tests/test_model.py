@@ -86,7 +86,27 @@ def test_classes_rank_a_change_above_a_heartbeat():
 
 def test_availability_survives_the_wire():
     counts = {"delivery": (12, 24), "taxi": (0, 12), "disabled": (7, 14)}
-    assert model.unpack_availability(model.pack_availability(counts)) == counts
+    assert model.unpack_availability(model.pack_availability(counts)) == (counts, {})
+    nearest = {"delivery": (0, 359), "disabled": (20040000, 0)}
+    assert model.unpack_availability(model.pack_availability(counts, nearest)) == (counts, nearest)
+
+
+def test_the_longest_availability_stays_under_one_block():
+    counts = dict.fromkeys(model.KINDS, (65535, 65535))
+    nearest = dict.fromkeys(model.KINDS, (20040000, 359))
+    assert len(model.pack_availability(counts, nearest)) < 400
+
+
+def test_a_nearest_bay_that_cannot_be_is_refused():
+    counts = {"taxi": (1, 3), "delivery": (0, 2)}
+    for where in ((-1, 0), (20040001, 0), (5, 360), (5, -1), (5.5, 0)):
+        data = model.pack_availability(counts, {"taxi": where})
+        assert "nearest of taxi" in str(raised(ModelError, model.unpack_availability, data)), where
+    half = senml.encode(senml.decode(model.pack_availability(counts)) + [{"n": "taxi/distance", "v": 5}])
+    assert "nearest of taxi" in str(raised(ModelError, model.unpack_availability, half))
+    for kind in ("delivery", "disabled"):
+        data = model.pack_availability(counts, {kind: (5, 5)})
+        assert kind in str(raised(ModelError, model.unpack_availability, data))
 
 
 def test_half_an_availability_is_refused():

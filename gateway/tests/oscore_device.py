@@ -51,12 +51,20 @@ class OscoreDevice(asyncio.DatagramProtocol):
         return coap.code_text(answer.code)
 
     async def request(
-        self, code: int, path: str, payload: bytes = b"", content_format: int | None = None, echo: bytes = b""
+        self,
+        code: int,
+        path: str,
+        payload: bytes = b"",
+        content_format: int | None = None,
+        echo: bytes = b"",
+        query: str = "",
     ) -> Message:
         """Send a request and return its answer, after a challenge too; raises TimeoutError."""
         options = [(coap.URI_PATH, path.encode())]
         if content_format is not None:
             options.append((coap.CONTENT_FORMAT, coap.uint(content_format)))
+        if query:
+            options.append((coap.URI_QUERY, query.encode()))
         if echo:
             options.append((coap.ECHO, echo))
         mid = next(self._mids)
@@ -70,7 +78,7 @@ class OscoreDevice(asyncio.DatagramProtocol):
         challenge = answer.option(coap.ECHO)
         if answer.code == coap.UNAUTHORIZED and challenge and not echo:
             self.challenges += 1
-            return await self.request(code, path, payload, content_format, challenge)
+            return await self.request(code, path, payload, content_format, challenge, query)
         return answer
 
     def send(self, data: bytes) -> None:

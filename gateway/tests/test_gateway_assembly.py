@@ -11,11 +11,12 @@ from typing import Any
 import httpx
 import pytest
 from control_support import Laboratory
-from gateway_support import BAY, KIOSK, TAXI, running, until
+from gateway_support import BAY, KIOSK, TAXI, reading, running, until
 from oscore_device import OscoreDevice
 
 from pave_gateway.assembly.gateway import Gateway
 from pave_gateway.assembly.machine import Machine, this_machine
+from pave_gateway.core import nearest
 from pave_gateway.core.change import submit
 from pave_gateway.core.committer import CommitFailed
 from pave_gateway.core.registry_change import By, NotRecorded, Recorded
@@ -263,8 +264,27 @@ async def test_hello_shadow_and_availability_are_served_to_devices(lab: Laborato
         desired = await device.request(coap.GET, "s")
         assert shadow.unpack(desired.payload).values[16] == "Bonjour"
         free = await device.request(coap.GET, "a")
-        assert model.unpack_availability(free.payload) == {"delivery": (0, 1), "taxi": (0, 1)}
+        assert model.unpack_availability(free.payload) == ({"delivery": (0, 1), "taxi": (0, 1)}, {})
         device.close()
+
+
+async def test_each_kiosk_hears_where_the_nearest_free_bay_is_from_there_if_it_asks(lab: Laboratory) -> None:
+    keys, sensors = lab.provision(KIOSK, kind="kiosk"), lab.provision(BAY)
+    async with running(lab.config) as (runtime, addresses):
+        device = await OscoreDevice(KIOSK, keys).open(at(addresses))
+        sensor = await OscoreDevice(BAY, sensors).open(at(addresses))
+        await sensor.request(coap.POST, "r", model.pack_readings(BAY, [reading(occupied=False)]), 112)
+        counts = {"delivery": (1, 1), "taxi": (0, 1)}
+        asked = await device.request(coap.GET, "a", query=model.QUERY_NEAREST)
+        place = runtime.gateway.core.registry.place_of(KIOSK)
+        assert place is not None
+        bay = next(each.place for each in runtime.gateway.core.bays if each.place.device == BAY)
+        found = round(nearest.distance_m(place, bay)), round(nearest.bearing_deg(place, bay))
+        assert model.unpack_availability(asked.payload) == (counts, {"delivery": found})
+        older = await device.request(coap.GET, "a")
+        assert model.unpack_availability(older.payload) == (counts, {})
+        device.close()
+        sensor.close()
 
 
 async def test_a_gateway_without_a_journal_names_itself_to_devices_of_the_one_before(lab: Laboratory) -> None:

@@ -26,7 +26,7 @@ def context(tmp_path):
 
 
 def free(said: dict[str, Any]) -> int:
-    return model.unpack_availability(bytes.fromhex(said["payload"]))["delivery"][0]
+    return model.unpack_availability(bytes.fromhex(said["payload"]))[0]["delivery"][0]
 
 
 async def test_aiocoap_reports_reads_discovers_and_downloads_64_kib(context):

@@ -83,7 +83,7 @@ class Observer(asyncio.DatagramProtocol):
         return self.heard
 
     def states(self) -> list[dict[str, tuple[int, int]]]:
-        return [model.unpack_availability(message.payload) for message in self.heard]
+        return [model.unpack_availability(message.payload)[0] for message in self.heard]
 
 
 @contextlib.asynccontextmanager
@@ -114,12 +114,12 @@ def number(message: coap.Message) -> int:
 async def test_aiocoap_observes_what_is_posted(site):
     context: Any = await aiocoap.Context.create_client_context(transports=["udp6"])
     request = context.request(aiocoap.Message(code=aiocoap.GET, uri=f"coap://{site.address}/a", observe=0))
-    states = [model.unpack_availability((await request.response).payload)]
+    states = [model.unpack_availability((await request.response).payload)[0]]
     notifications = aiter(request.observation)
     async with coap_client() as post, asyncio.timeout(5):
         for seq, occupied in enumerate((False, True, False)):
             await post(site.address, model.pack_readings(BAY, [reading(BAY, seq, occupied=occupied)]))
-            states.append(model.unpack_availability((await anext(notifications)).payload))
+            states.append(model.unpack_availability((await anext(notifications)).payload)[0])
     request.observation.cancel()
     await context.shutdown()
     assert states == [bay(0), bay(1), bay(0), bay(1)]

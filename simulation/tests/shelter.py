@@ -12,7 +12,6 @@ import sys
 from collections.abc import Awaitable, Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from pave_emulator.air.wifi import AccessPoint, WifiAir
 from pave_emulator.chips.ssd1306 import Ssd1306
@@ -39,64 +38,108 @@ SSID, KEY = "net", "eight chars"
 JOURNAL_FILE = "journal.db"
 EPOCH = 1000
 LOOK_S = 0.05
-WAITING, DARK = "waiting", "dark"
-AGES = ("30 s", "40 s", "50 s", *(f"{minutes} min" for minutes in range(1, 12)))
+DRAWN_WITHIN_S = 5.0  # a power cut in the middle of drawing leaves half a picture until the kiosk has started again
+WAITING, DARK, NO_NEWS = "waiting", "dark", "no news"
+AGES = ("30 s", "40 s", "50 s", *(f"{minutes} min" for minutes in range(1, 10)))
+APART_M = 100
 Shown = tuple[int, str] | str
-"""(free bays, age or ""), or WAITING or DARK."""
+"""(free bays, age or ""), or WAITING, DARK or NO_NEWS."""
 
 BAY_DEVICES = [f"24a160fffe0001{at:02x}" for at in range(BAYS)]
 _WHERE = {"lat": 48.8, "lon": 2.4}
+
+
+def _north(metres: float) -> dict[str, float]:
+    return {"lat": _WHERE["lat"] + metres / 111_195, "lon": _WHERE["lon"]}  # a sixtieth of a nautical mile, mean
+
+
 SITE = {
     "site": {"id": "shelter", "name": "A shelter"},
     "journal": {"path": JOURNAL_FILE},
     "bay": [
-        {"id": f"bay-{at}", "kind": "delivery", "street": "Rue", "device": device, **_WHERE}
+        # Each nearer to the kiosk than the one before, so which free bay is the nearest tells how many there are.
+        {"id": f"bay-{at}", "kind": "delivery", "street": "Rue", "device": device, **_north((BAYS - at) * APART_M)}
         for at, device in enumerate(BAY_DEVICES)
     ],
     "kiosk": [{"id": "kiosk", "name": "Kiosk", "device": DEVICE, **_WHERE}],
 }
 
+# Every picture of the compact panel that a kiosk of this site can show, drawn by its own code: prints (number, frame).
 _DRAW = """
 import sys
-sys.path.insert(0, %r)
-import framebuf
-from app import kiosk
-for view in %r:
-    frame = bytearray(1024)
-    kiosk.draw(view, framebuf.FrameBuffer(frame, 128, 64, framebuf.MONO_VLSB), 128)
-    print(frame.hex())
+sys.path[1:1] = [%r, %r]
+from app import screen, screen_oled, screen_show
+from drivers.ssd1306 import SSD1306
+class Bus:
+    def writeto(self, address, data): pass
+    def writevto(self, address, parts): pass
+panel = SSD1306(Bus())
+layout = screen_oled.Layout(64)
+shown = screen_show.Shown(layout, panel)
+for at, (language, free, metres, age_s) in enumerate(%r):
+    state = screen.Screen(layout, (language,))
+    if free is not None:
+        state.heard({'delivery': (free, 3)}, {} if metres is None else {'delivery': (metres, 0)}, 0)
+    for turn in range(1 if free is not None and age_s < 600 else 6):
+        list(shown.update(state.view(age_s * 1000 + turn * 8000)))
+        print(at, bytes(panel._frame).hex())
 """
 
 
 @cache
 def pictures() -> dict[bytes, Shown]:
-    """What each picture shows that a kiosk of this site can draw, as its own code draws it in the VM."""
-    shown: dict[Shown, Any] = {WAITING: None}
+    """What each picture shows, as the kiosk's own code draws it in the VM, in both languages.
+
+    The compact panel shows where the nearest free bay is: which one tells how many there are (`SITE`). A gateway that
+    does not say where shows how many.
+    """
+    wanted: list[tuple[Shown, tuple[int | None, int | None, int]]] = [(WAITING, (None, None, 0))]
     for free in range(BAYS + 1):
-        rows = [("Livraison", f"{free}/{BAYS}")]
-        shown[free, ""] = (rows, None)
-        shown |= {(free, age): (rows, f"il y a {age}") for age in AGES}
+        for metres in {None, (BAYS + 1 - free) * APART_M if free else None}:
+            wanted.append(((free, ""), (free, metres, 0)))
+            wanted += [((free, age), (free, metres, _seconds(age))) for age in AGES]
+    wanted += [(NO_NEWS, (1, None, minutes * 60)) for minutes in range(10, 30)]
+    scenes = [(name, (language, *scene)) for name, scene in wanted for language in (0, 1)]
     run = "import sys, micropython_run; sys.exit(micropython_run.run_main(['micropython', *sys.argv[1:]]))"
-    command = [sys.executable, "-c", run, "-c", _DRAW % (str(FIRMWARE_DIR), list(shown.values()))]
-    drawn = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.split()
-    found = dict(zip(map(bytes.fromhex, drawn), shown, strict=True))
-    assert len(found) == len(shown), "two of them look the same"
+    folders = str(FIRMWARE_DIR), str(FIRMWARE_DIR / "lib")
+    command = [sys.executable, "-c", run, "-c", _DRAW % (*folders, [scene for _, scene in scenes])]
+    drawn = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.splitlines()
+    found: dict[bytes, Shown] = {}
+    for line in drawn:
+        at, _, frame = line.partition(" ")
+        name = scenes[int(at)][0]
+        assert found.setdefault(bytes.fromhex(frame), name) == name, "two of them look the same"
     return found | {bytes(1024): DARK}
 
 
+def _seconds(age: str) -> int:
+    number, _, unit = age.partition(" ")
+    return int(number) * (60 if unit == "min" else 1)
+
+
 _seen: dict[bytes, Shown] = {}  # by the display's memory
+_last: dict[Device, tuple[Shown, float]] = {}  # by device: what it showed last, and when that was
 
 
 def shown_by(device: Device) -> Shown:
-    """What is on the screen of a kiosk now."""
+    """What is on the compact panel of a kiosk now. While it is drawn, line by line, what it showed before."""
     chip = device.chip("display")
     assert isinstance(chip, Ssd1306)
-    memory = bytes([chip.on]) + b"".join(chip.gddram)
+    if not chip.on:
+        return DARK
+    now_s = asyncio.get_running_loop().time()
+    memory = b"".join(chip.gddram)
     if memory not in _seen:
         frame = chip.frame()
         pages = (frame[top : top + 8] for top in range(0, 64, 8))
         columns = (column for page in pages for column in zip(*page, strict=True))
-        _seen[memory] = pictures()[bytes(sum(dot << row for row, dot in enumerate(dots)) for dots in columns)]
+        picture = bytes(sum(dot << row for row, dot in enumerate(dots)) for dots in columns)
+        if picture not in pictures():
+            last, at_s = _last.get(device, (DARK, now_s))
+            assert 0 <= now_s - at_s < DRAWN_WITHIN_S, "a picture that nobody knows"
+            return last
+        _seen[memory] = pictures()[picture]
+    _last[device] = _seen[memory], now_s
     return _seen[memory]
 
 

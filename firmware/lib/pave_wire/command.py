@@ -13,13 +13,14 @@ A command has at most 13 bytes, 14 in the packet with its token; a result withou
 
 from pave_wire import cbor, limits
 from pave_wire.errors import ModelError
-from pave_wire.shadow import BOTH, PRESENCE
+from pave_wire.shadow import BOTH, KIOSK, PRESENCE
 
 TYPE_CHECKING = False  # what follows exists for type checkers alone; nothing of it runs on either runtime
 if TYPE_CHECKING:
     from typing import Any
 
 CALIBRATE, REBOOT, MAINTENANCE, IDENTIFY = 0, 1, 2, 3
+LOG, UNLOCK, FACTORY_RESET, ERASE, POWER_CYCLE_PC = 4, 5, 6, 7, 8
 STARTED, DONE, FAILED, REFUSED, STALE = 0, 1, 2, 3, 4
 STATUSES = ("started", "done", "failed", "refused", "stale")
 # name, kinds (`shadow`), the argument's name and range; None where there is none
@@ -28,6 +29,12 @@ COMMANDS = (
     ("reboot", BOTH, None),
     ("maintenance", BOTH, ("minutes", 0, 1440)),  # say nothing of vehicles, show a notice; 0 ends it
     ("identify", BOTH, ("seconds", 1, 600)),  # blink
+    ("log", KIOSK, ("lines", 1, 48)),  # the newest lines of its log, as readings
+    ("unlock", BOTH, ("minutes", 1, 60)),  # starts anew, with a REPL on its serial port for so long
+    # What cannot be undone has to be confirmed with the last four hexadecimal digits of the device, as a number.
+    ("factory_reset", BOTH, ("confirm", 0, 65535)),  # settings as flashed, baseline forgotten; keys stay
+    ("erase", BOTH, ("confirm", 0, 65535)),  # keys as well: it says nothing more until it is provisioned anew
+    ("power_cycle_pc", KIOSK, None),
 )
 
 

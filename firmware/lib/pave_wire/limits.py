@@ -34,6 +34,7 @@ SCHC_BYTES = 242  # the largest application payload of EU868 (RP002-1.0.4, data 
 EPOCH_MAX = 0xFFFFFFFF  # begins at the date of flashing, in seconds: see docs/DECISIONS.md, 11
 NUMBER_MAX = 9007199254740991  # 2**53 - 1: what JSON carries exactly (RFC 8259, 6)
 SEQ_MAX = 0xFFFFFFFF
+DISTANCE_MAX_M = 20_040_000  # half the way round the Earth
 AGE_MAX_S = 0x0FFFFFFF  # RFC 8428, 4.5.3: from 2**28 on, a time is absolute
 COSE_BYTES = 8192  # a manifest of BUNDLE_FILES files with the longest paths, signed
 BUNDLE_FILES = 64

@@ -16,6 +16,7 @@ from pave_wire.errors import ModelError
 # isort: off
 from pave_wire.reading import (  # "as" hands the names on to who imports this module
     BLIND as BLIND,
+    BOOLEANS as BOOLEANS,
     CONFIDENCE as CONFIDENCE,
     DROPPED as DROPPED,
     ENDED as ENDED,
@@ -50,13 +51,13 @@ PATH_SHADOW = "s"
 PATH_FILES = "f"
 PATH_AVAILABILITY = "a"
 PATH_COMMAND = "x"
+QUERY_NEAREST = "nearest"  # of PATH_AVAILABILITY: where the nearest free bays are, as seen from who asks
 QUERY_OLDEST = "oldest"  # of PATH_READINGS over LoRaWAN: nothing older waits than the batch's first reading
 
 KINDS = ("delivery", "taxi", "disabled")
 
 _URN = "urn:dev:mac:"
 _HEX = "0123456789abcdef"
-_BOOLEANS = (OCCUPIED, BLIND)
 
 
 def pack_readings(device: str, readings: list[Reading]) -> bytes:
@@ -112,36 +113,59 @@ def unpack_readings(data: bytes) -> list[Reading]:
     return readings
 
 
-def pack_availability(counts: dict[str, tuple[int, int]]) -> bytes:
-    """Return the SenML CBOR bytes that say how many bays are free, from {kind: (free, total)}."""
+def pack_availability(counts: dict[str, tuple[int, int]], nearest: "dict[str, tuple[int, int]] | None" = None) -> bytes:
+    """Return the SenML CBOR bytes that say how many bays are free, and where the nearest of them is.
+
+    Args:
+        counts: {kind: (free, total)}.
+        nearest: {kind: (distance in m, bearing in degrees from north)} of the nearest free bay, for who asks
+            with QUERY_NEAREST.
+    """
     records: list[senml.Record] = []
     for kind, (free, total) in counts.items():
         records.append({"n": kind + "/free", "v": free, "u": "count"})
         records.append({"n": kind + "/total", "v": total, "u": "count"})
+    for kind, (distance_m, bearing_deg) in (nearest or {}).items():
+        records.append({"n": kind + "/distance", "v": distance_m, "u": "m"})
+        records.append({"n": kind + "/bearing", "v": bearing_deg, "u": "deg"})
     return senml.encode(records)
 
 
-def unpack_availability(data: bytes) -> dict[str, tuple[int, int]]:
-    """Return {kind: (free, total)} from `pack_availability`'s bytes.
+def unpack_availability(data: bytes) -> "tuple[dict[str, tuple[int, int]], dict[str, tuple[int, int]]]":
+    """Return (counts, nearest) from `pack_availability`'s bytes.
 
     Raises:
         CborError, SenmlError: see `senml.decode`.
-        ModelError: a name that is not KIND/free or KIND/total, or one without the other.
+        ModelError: a name that is not KIND/free, /total, /distance or /bearing, one without its other, or a number out
+            of its range; a nearest free bay of a kind that has none.
     """
     records = senml.resolve(senml.decode(data))
     values = {record["n"]: record.get("v") for record in records}
     if len(values) != len(records):
         raise ModelError("an availability stated twice")
     counts: "dict[str, tuple[Any, Any]]" = {}
+    nearest: "dict[str, tuple[Any, Any]]" = {}
     for name in values:
         kind, _, what = name.partition("/")
-        if what not in ("free", "total"):
+        if what in ("free", "total"):
+            counts[kind] = (values.get(kind + "/free"), values.get(kind + "/total"))
+        elif what in ("distance", "bearing"):
+            nearest[kind] = (values.get(kind + "/distance"), values.get(kind + "/bearing"))
+        else:
             raise ModelError("%s is not the availability of a kind" % name)
-        counts[kind] = (values.get(kind + "/free"), values.get(kind + "/total"))
-    for kind, pair in counts.items():
-        if not isinstance(pair[0], int) or not isinstance(pair[1], int) or not 0 <= pair[0] <= pair[1]:
-            raise ModelError("availability of %s is %r" % (kind, pair))
-    return counts
+    for kind, (free, total) in counts.items():
+        if not _is_whole(total, limits.NUMBER_MAX) or not _is_whole(free, total):
+            raise ModelError("availability of %s is %r" % (kind, (free, total)))
+    for kind, where in nearest.items():
+        if not _is_whole(where[0], limits.DISTANCE_MAX_M) or not _is_whole(where[1], 359):
+            raise ModelError("nearest of %s is %r; 0 to %d m, 0 to 359 degrees" % (kind, where, limits.DISTANCE_MAX_M))
+        if not counts.get(kind, (0, 0))[0]:
+            raise ModelError("a nearest free bay of %s, and none that is free" % kind)
+    return counts, nearest
+
+
+def _is_whole(value: "Any", highest: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= highest
 
 
 def problem(title: str, detail: str) -> bytes:
@@ -209,7 +233,7 @@ def _check_value(name: str, value: "Value") -> None:
             raise ModelError("%s is %r; letters, digits, spaces and -._:/+" % (name, value))
     elif not -limits.NUMBER_MAX <= value <= limits.NUMBER_MAX:  # infinities and NaN are no measurement
         raise ModelError("%s is %r; at most %d either way" % (name, value, limits.NUMBER_MAX))
-    if name in _BOOLEANS and not isinstance(value, bool):
+    if name in BOOLEANS and not isinstance(value, bool):
         raise ModelError("%s is %r; a boolean" % (name, value))
     if UNITS.get(name) == "count" and (isinstance(value, (bool, float, str)) or value < 0):
         raise ModelError("%s is %r; a count" % (name, value))

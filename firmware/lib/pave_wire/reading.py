@@ -20,12 +20,29 @@ LASTED = "lasted"  # s, how long the state that just ended lasted, by the device
 ENDED = "ended"  # the state that just ended, one of STATES; stated where it is not simply the opposite of OCCUPIED
 SCREEN_FREE = "screen-free"  # free bays shown on a kiosk's screen
 FAULT = "fault"  # the part that does not answer, such as "magnetometer"
+RESET = "reset"  # what the device has started after, as in hello.RESET_CAUSES, or "crash"
+CRASH = "crash"  # the exception that ended it last
+CRASH_AT = "crash-at"  # where, innermost first: file:line of each call
+CRASH_VIA = "crash-via"  # more of them
+TEMPERATURE = "temperature"  # Cel, of the air in a kiosk's housing
+HUMIDITY = "humidity"  # %RH, there
+ILLUMINANCE = "illuminance"  # lx, on a kiosk's screen
+TAMPER = "tamper"  # bool: the housing is open
+MAINS = "mains"  # bool: it has mains
+FAN_RPM = "fan-rpm"  # 1/min
+BACKLIGHT = "backlight"  # 0 to 1, of a kiosk's screen
+PC_ALIVE = "pc-alive"  # bool: the kiosk PC's heartbeat is heard
+PC_CYCLES = "pc-cycles"  # how often the PC was power-cycled since the epoch began
 DROPPED = "dropped"  # readings that this epoch's outbox gave up: no room, or refused
 
 STATES = ("vacant", "occupied", "blind")
 REASONS = ("boot", "field", "heartbeat", "radar", "command", "tilt")
 # RFC 8428, table 6; "count" is RFC 8798's
-UNITS = {CONFIDENCE: "/", FIELD: "T", LASTED: "s", SCREEN_FREE: "count", DROPPED: "count"}
+UNITS = {
+    CONFIDENCE: "/", FIELD: "T", LASTED: "s", SCREEN_FREE: "count", DROPPED: "count",
+    TEMPERATURE: "Cel", HUMIDITY: "%RH", ILLUMINANCE: "lx", FAN_RPM: "1/min", BACKLIGHT: "/", PC_CYCLES: "count",
+}  # fmt: skip
+BOOLEANS = (OCCUPIED, BLIND, TAMPER, MAINS, PC_ALIVE)
 
 
 class Reading:
@@ -59,6 +76,8 @@ def class_of(values: "dict[str, Value]") -> str:
     reason = values.get(REASON)
     if reason == "tilt":
         return "alarm"
+    if REASON not in values and (TAMPER in values or MAINS in values):
+        return "alarm"  # one of them has changed; in a sign of life they are as they were
     if OCCUPIED in values or BLIND in values:
         return "health" if reason == "heartbeat" else "presence"
-    return "health" if SCREEN_FREE in values or FAULT in values else "diagnostics"
+    return "health" if SCREEN_FREE in values or FAULT in values or PC_ALIVE in values else "diagnostics"

@@ -43,12 +43,16 @@ SETTINGS = (
     (6, "hold_off_s", PRESENCE, (1, 3600)),
     (7, "radar", PRESENCE, ("off", "ambiguous", "always")),
     (8, "radar_range_mm", PRESENCE, (200, 3000)),
+    (9, "night_from_min", KIOSK, (0, 1439)),  # minutes since midnight, local time
+    (10, "night_to_min", KIOSK, (0, 1439)),
     (WIFI, "wifi", BOTH, None),
     (16, "message_fr", KIOSK, 160),
     (17, "message_en", KIOSK, 160),
     (18, "message_until_s", KIOSK, (0, 4294967295)),
     (19, "backlight_day_percent", KIOSK, (0, 100)),
     (20, "backlight_night_percent", KIOSK, (0, 100)),
+    (21, "languages", KIOSK, ("fr", "en", "fr+en")),
+    (22, "heading_deg", KIOSK, (0, 359)),  # where one looks who looks at the screen, from north
 )
 
 

@@ -106,7 +106,7 @@ async def _serve_coap(gateway: Gateway, host: str, port: int, stack: AsyncExitSt
     loop = asyncio.get_running_loop()
     site = Site()
     asking = Asking(core.resources, core.committer, core.now)
-    add_availability(site, core.bays, core.committer.submit)
+    add_availability(site, core.bays, core.committer.submit, core.registry.place_of)
 
     def said(device: str, _hello: Hello) -> None:
         gateway.upkeep.heard(device)

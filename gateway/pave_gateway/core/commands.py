@@ -33,8 +33,8 @@ from pave_wire.errors import ModelError
 from pave_wire.limits import SEQ_MAX
 
 # Seconds: how long a command may wait for its device, and how long it may run there
-TTL_S = (86_400, 86_400, 86_400, 600)
-RUN_S = (900, 600, 120, 120)
+TTL_S = (86_400, 86_400, 86_400, 600, 3_600, 3_600, 86_400, 86_400, 600)
+RUN_S = (900, 600, 120, 120, 120, 120, 120, 120, 120)
 
 
 class State(Enum):

@@ -43,6 +43,7 @@ class Question:
         content_format: Of the body, None if not said.
         accept: What the answer may be, None for anything.
         etags: Of what the client has.
+        queries: Each Uri-Query, of a request that changes nothing.
     """
 
     device: str | None
@@ -52,6 +53,7 @@ class Question:
     content_format: int | None
     accept: int | None
     etags: tuple[bytes, ...]
+    queries: tuple[str, ...] = ()
 
 
 Handler = Callable[[Question], Reply]

@@ -1,6 +1,6 @@
 """What the gateway offers its devices over CoAP, beside `/r`: which handler answers which path.
 
-    GET  /a       how many bays are free, per kind (Observe)
+    GET  /a       how many bays are free, per kind; with ?nearest where the nearest are from there too (Observe)
     POST /h       hello
     GET  /s       desired settings (Observe)        PUT /s  reported settings
     POST /x       the result of a command
@@ -15,6 +15,8 @@ from functools import partial
 from pave_gateway.core import limits
 from pave_gateway.core.bays import Bays
 from pave_gateway.core.instant import Now
+from pave_gateway.core.nearest import Nearest
+from pave_gateway.core.places import Place
 from pave_gateway.core.shadow_resources import Reply, Resources
 from pave_gateway.ingress.coap_changes import Commit, Handler, Question
 from pave_gateway.ingress.coap_resources import Handled, Site, Watched, problem
@@ -24,16 +26,25 @@ from pave_wire.hello import Hello
 _NOT_ACCEPTABLE = 0x86  # 4.06
 
 
-def add_availability(site: Site, bays: Bays, commit: Commit) -> None:
-    """Serve `GET /a`."""
+def add_availability(
+    site: Site, bays: Bays, commit: Commit, place_of: Callable[[str], Place | None] = lambda device: None
+) -> None:
+    """Serve `GET /a`.
+
+    `place_of(device)` returns where a device stands: the nearest free bays are those as seen from there. Who does not
+    ask for them, as older firmware, hears the counts alone.
+    """
     told = bays.availability()
+    nearest = Nearest(bays)
 
     def answer(question: Question) -> Reply:
         if question.code != coap.GET:
             return Reply(coap.NOT_ALLOWED)
         if question.accept not in (None, model.CONTENT_FORMAT_SENML_CBOR):
             return problem(_NOT_ACCEPTABLE, "Not acceptable", f"only {model.CONTENT_FORMAT_SENML_CBOR} is offered")
-        payload = model.pack_availability(bays.availability())
+        asks = question.device if model.QUERY_NEAREST in question.queries else None
+        place = None if asks is None else place_of(asks)
+        payload = model.pack_availability(bays.availability(), nearest.free_from(place) if place else None)
         return Reply(coap.CONTENT, payload, model.CONTENT_FORMAT_SENML_CBOR)
 
     def look(_bay: object) -> None:

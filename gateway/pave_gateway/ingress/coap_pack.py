@@ -11,7 +11,7 @@ import struct
 
 from pave_gateway.core.rows import Value
 from pave_wire import limits
-from pave_wire.reading import BLIND, CONFIDENCE, ENDED, OCCUPIED, REASON, REASONS, STATES, UNITS, Reading
+from pave_wire.reading import BOOLEANS, CONFIDENCE, ENDED, REASON, REASONS, STATES, UNITS, Reading
 
 _URN = b"\xa3\x21\x78\x1durn:dev:mac:"  # {bn: a text of 29 bytes, ...
 _EPOCH = b"_\x00\x65epoch\x02"  # ..., n: "epoch", v:
@@ -40,7 +40,7 @@ def _fields() -> dict[bytes, _Field]:
     """Return what a value's record begins with, up to its name: the name, what follows, and the kind of value."""
     fields: dict[bytes, _Field] = {}
     for name, label, kind in [
-        *((name, b"\x04", _BOOLEAN) for name in (OCCUPIED, BLIND)),
+        *((name, b"\x04", _BOOLEAN) for name in BOOLEANS),
         *((name, b"\x03", _TEXT) for name in (REASON, ENDED)),
         *((name, b"\x01" + _text(unit) + b"\x02", _NUMBER) for name, unit in UNITS.items()),
     ]:

@@ -120,6 +120,7 @@ def _question(request: Any) -> Question:
         content_format=_number(request.opt.content_format),
         accept=_number(request.opt.accept),
         etags=tuple(request.opt.etags),
+        queries=tuple(request.opt.uri_query),
     )
 
 
