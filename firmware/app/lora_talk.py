@@ -13,7 +13,7 @@ Events are tuples:
 """
 
 from app import limits
-from pave_wire import event_encode, hello, model
+from pave_wire import event_encode
 from pave_wire.errors import EventError, WireError
 from pave_wire.reading import class_of
 
@@ -22,6 +22,7 @@ JOINED, WELCOME, REQUEST, REFUSED, LINK = 0, 1, 2, 3, 4
 _FPORT_BATCH, _FPORT_HELLO, _FPORT_ANSWER, _FPORT_BATCH_OLDEST = 2, 3, 9, 14
 _AT_ONCE = ("presence", "alarm")  # classes that the gateway acknowledges at once
 _BAD_REQUEST, _FORBIDDEN, _CONFLICT, _TOO_LARGE, _UNSUPPORTED_FORMAT = 0x80, 0x83, 0x89, 0x8D, 0x8F
+_CBOR = 60  # Content-Format; `model` has its name, and is loaded for what is no event
 _FASTEST_RATE = 5
 _SEQ_SPAN = 32_766  # between the outbox's oldest and newest: beyond, low bits would be read as another's
 _NONE_SEQ = -1
@@ -145,7 +146,7 @@ class Talk:
         """
         from pave_wire import coap, schc, schc_rules
 
-        options = [(coap.CONTENT_FORMAT, coap.uint(model.CONTENT_FORMAT_CBOR))] if payload else []
+        options = [(coap.CONTENT_FORMAT, coap.uint(_CBOR))] if payload else []
         message = coap.Message(coap.NON, code, 0, request.token, options, payload)
         self._responses = self._responses[-limits.LORA_RESPONSES + 1 :] + [schc.compress(message, schc_rules.UP)]
 
@@ -167,6 +168,8 @@ class Talk:
     # What is said
 
     def _hello(self):
+        from pave_wire import hello  # few wake-ups say one
+
         self._token = self._token + 1 & 255
         epoch, seq = self._outbox.state()[:2]
         return bytes((self._token,)) + hello.pack_hello(hello.Hello(epoch, seq, *self._identity))
@@ -186,6 +189,8 @@ class Talk:
             except EventError:
                 pass
         port = _FPORT_BATCH if at else _FPORT_BATCH_OLDEST
+        from pave_wire import model
+
         packed = model.pack_readings(reading.device, [reading])
         if len(packed) > mac.room_bytes(_FASTEST_RATE) or (again and self._tries >= limits.LORA_SENML_TRIES):
             print("reading %d is too large for this link; given up" % reading.seq)
@@ -264,6 +269,8 @@ class Talk:
         size = len(packet) - 2
         if size < 0 or bits >> 8 * size != self._token:  # with the first bit 0: 2.04
             return []
+        from pave_wire import hello
+
         time_s, etag = hello.unpack_welcome((bits & (1 << 8 * size) - 1).to_bytes(size, "big"))
         self._heard_seq = self._outbox.state()[1]
         self._progressed(now_ms)

@@ -7,7 +7,7 @@ state is a plain value: the caller keeps it where it survives a crash, after eve
 
 from app import limits
 from pave_wire import limits as wire_limits
-from pave_wire.model import Reading, class_of
+from pave_wire.reading import CRASH, Reading, class_of
 
 _DROP_ORDER = ("diagnostics", "health", "presence", "alarm")
 
@@ -16,21 +16,27 @@ class Outbox:
     """Readings of `device` (EUI-64 text) in `epoch`, oldest first.
 
     Times are `now_ms` of a clock that goes on through deep sleep.
+
+    Attributes:
+        dropped: readings given up since the epoch began: no room, or refused by the gateway.
+        crash_heard: the gateway has acknowledged a crash; who kept it may forget it.
     """
 
-    def __init__(self, device, epoch, next_seq=0, entries=(), dropped=0):
+    def __init__(self, device, epoch, next_seq=0, entries=(), dropped=0, room=limits.OUTBOX_READINGS):
         self._device = device
         self._epoch = epoch
         self._next_seq = next_seq
         self._entries = [tuple(entry) for entry in entries]  # (seq, read_ms, values)
-        self.dropped = dropped  # readings given up since the epoch began: no room, or refused by the gateway
+        self.dropped = dropped
+        self._room = room
+        self.crash_heard = False
 
     def __len__(self):
         return len(self._entries)
 
     def add(self, values, now_ms):
         """Take a reading and return its seq; when full, the least important one makes room."""
-        if len(self._entries) == limits.OUTBOX_READINGS:
+        if len(self._entries) == self._room:
             self._drop_one()
         seq = self._next_seq
         self._next_seq += 1
@@ -46,12 +52,13 @@ class Outbox:
 
     def acknowledged(self, readings):
         """Forget readings of an earlier `batch`: the gateway has them on disk."""
-        seqs = [reading.seq for reading in readings]
-        self._entries = [entry for entry in self._entries if entry[0] not in seqs]
+        for reading in readings:
+            self.crash_heard |= CRASH in reading.values
+        self._forget(readings)
 
     def given_up(self, readings):
         """Forget readings that the gateway will never take; they are counted."""
-        self.acknowledged(readings)
+        self._forget(readings)
         self.dropped += len(readings)
 
     def renumber(self, epoch):
@@ -63,6 +70,10 @@ class Outbox:
     def state(self):
         """Return the arguments after `device` that make this outbox again."""
         return [self._epoch, self._next_seq, self._entries, self.dropped]
+
+    def _forget(self, readings):
+        seqs = [reading.seq for reading in readings]
+        self._entries = [entry for entry in self._entries if entry[0] not in seqs]
 
     def _drop_one(self):
         self.dropped += 1

@@ -10,7 +10,7 @@ from asyncio import core  # pyright: ignore[reportAttributeAccessIssue]  not in 
 
 from net.clock import now_ms
 from pave_wire import coap, coap_client, limits
-from pave_wire.coap_exchange import Response
+from pave_wire.coap_exchange import Notification, Request, Response
 from pave_wire.coap_message import MAX_RETRANSMIT
 from pave_wire.errors import WireError
 
@@ -20,7 +20,7 @@ class LinkError(OSError):
 
 
 class CoapLink:
-    """Requests to the gateway at `host`:`port` (UDP), one at a time, and beside them one observation.
+    """Requests to the gateway at `host`:`port` (UDP), one at a time, and beside them observations.
 
     Args:
         watching: a `coap_observe.Watching`; who does not observe needs none.
@@ -29,9 +29,9 @@ class CoapLink:
 
     def __init__(self, host, port, max_retransmit=MAX_RETRANSMIT, watching=None, security=None):
         self._address = socket.getaddrinfo(host, port)[0][-1]
-        self._client = coap_client.Client(random_below, max_retransmit, security, watching=watching)
+        self._client = self._made(random_below, max_retransmit, security=security, watching=watching)
         self._socket = _open()
-        self._told = None
+        self._told = {}  # by the token of an observation
 
     async def request(self, code, path, payload=b"", content_format=None):
         """Send a confirmable request and return its `coap_exchange.Response`, whatever its code.
@@ -55,13 +55,22 @@ class CoapLink:
             return event
         raise LinkError("no answer from %s: %s" % (self._address, event.why))
 
-    def observe(self, path, told):
+    def observe(self, path, told, query=None):
         """Observe `path`. While somebody waits here, `told` is called with each event (`coap_exchange`) as it comes.
 
         Anything but a Notification is the last. `told` must not raise.
+
+        Raises:
+            LinkError: it cannot be asked for.
         """
-        self._told = told
-        self._client.request(coap.GET, path, self._address, now_ms(), options=((coap.OBSERVE, b""),))
+        options = [(coap.OBSERVE, b"")]
+        if query is not None:
+            options.append((coap.URI_QUERY, query.encode()))
+        try:
+            token = self._client.request(coap.GET, path, self._address, now_ms(), options=options)
+        except WireError as error:
+            raise LinkError(str(error))
+        self._told[token] = told
 
     async def listen(self, until_ms):
         """Wait until `until_ms` at the latest for a datagram or a timer, and see to it."""
@@ -71,15 +80,27 @@ class CoapLink:
         """Give the socket back."""
         self._socket.close()
 
+    def _made(self, *args, **kwargs):
+        """Return the client of this link, made with these arguments."""
+        return coap_client.Client(*args, **kwargs)
+
+    def _event(self, event):
+        """Take an event that is not the answer to the request under way."""
+        told = self._told.get(event.token)
+        if told is not None:
+            if not isinstance(event, Notification):
+                del self._told[event.token]
+            told(event)
+
     async def _turn(self, token, until_ms=None):
         """Wait for one datagram or timer; return the event of the request `token`, None if it was something else."""
         self._send()
         own = None
         for event in await self._next_events(until_ms):
-            if event.token == token:
+            if isinstance(event, Request) or event.token != token:
+                self._event(event)
+            else:
                 own = event
-            elif self._told is not None:
-                self._told(event)
         self._send()
         return own
 

@@ -9,7 +9,7 @@ _POLL_MS = 50
 
 
 class WifiError(OSError):
-    """No connection within CONNECT_TIMEOUT_MS."""
+    """No connection within CONNECT_TIMEOUT_MS; `args` are the message and the radio's status (network.STAT_...)."""
 
 
 def stop():
@@ -35,5 +35,5 @@ async def connect(ssid, key):
     status = wlan.status()
     wlan.active(False)  # give up at once: an idle search costs as much as a connection
     raise WifiError(
-        "no Wi-Fi %s after %d ms, status %d; check name, key and signal" % (ssid, CONNECT_TIMEOUT_MS, status)
+        "no Wi-Fi %s after %d ms, status %d; check name, key and signal" % (ssid, CONNECT_TIMEOUT_MS, status), status
     )

@@ -7,7 +7,6 @@ import machine
 from micropython import const
 
 _SPI_HZ = const(8_000_000)  # the SX1276 takes 10 MHz
-_TCXO_MV = const(1800)
 
 
 def make_radio(board):
@@ -24,7 +23,9 @@ def make_radio(board):
     if hasattr(board, "RADIO_BUSY"):
         from drivers.sx126x import SX1262
 
-        return SX1262(spi, nss, machine.Pin(board.RADIO_BUSY, machine.Pin.IN), reset, _TCXO_MV)
+        return SX1262(
+            spi, nss, machine.Pin(board.RADIO_BUSY, machine.Pin.IN), reset, getattr(board, "RADIO_TCXO_MV", 0)
+        )
     from drivers.sx127x import SX1276
 
     return SX1276(spi, nss, reset)

@@ -1,32 +1,32 @@
-"""Presence sensor: magnetometer, detector, outbox and link, composed for one wake-up.
+"""Presence sensor: what a wake-up does that has more to do than sense. See `presence_sense` for those that have not.
 
-    power-on or wake -> sample until the field is at rest -> verdict -> report -> arm the interrupt -> deep sleep
+    sense -> readings into the outbox -> kept in RTC memory -> said over the link -> armed -> deep sleep
 
-A wake-up by the timer samples too: a heartbeat says what was measured, not what was remembered. Sampling goes on while
-the report is on its way, so a vehicle that leaves meanwhile is not missed. Every change of the state is saved in RTC
-memory before it can be sent, so neither a crash nor a lost acknowledgement gives an identity twice.
+Every change of the state is in RTC memory before it can be sent, detector, outbox and link in one act, so neither a
+crash nor a lost acknowledgement gives an identity twice or loses a change. /config.json says which link: `"link"` is
+"wifi" or "lorawan".
 """
 
-import asyncio
 import random
+import struct
+import sys
 
-import esp32
 import machine
+from micropython import const
 
-from app import limits, presence
+from app import limits
+from app.bay_readings import BayReadings
 from app.outbox import Outbox
-from drivers.lis2mdl import LIS2MDL, SAMPLE_PERIOD_MS
-from net import report, wifi
+from drivers.lis2mdl import NT_PER_LSB
 from net.clock import now_ms
-from net.coap_link import CoapLink
-from pave_wire import model
-from roles import rtc_state
-from roles.oscore_keys import Keys
+from pave_wire.reading import RESET
+from roles import presence_pack, presence_sense, rtc_state
 from roles.persistent import Persistent
 
-_HEARTBEAT_S = 3600
-_REPORT_RETRANSMITS = 2  # then sleep and try later: waiting awake costs more than waking
-_BASELINE_KEPT_LSB = 20  # drift since the one in NVS that is worth a write
+_HEARTBEAT_S = const(3600)
+_KEPT_LSB = const(20)  # drift since the baseline in NVS that is worth a write
+_VACANT = const(0)
+_DETECTOR_BYTES = const(160)  # 40 numbers of 32 bits
 
 
 class PresenceSensor:
@@ -36,184 +36,162 @@ class PresenceSensor:
         settings: the device's /config.json.
         board: the module of pins that `settings` names.
         feed: called at least every few seconds while awake.
+
+    Attributes:
+        settings, board, feed: as above.
+        persistent: the device's `Persistent`.
+        sense: its `presence_sense.Sense`.
+        outbox: its `Outbox`.
+        is_restarted: power was off, or failed.
+        random_below: n -> a random int from 0 to n - 1.
+        heartbeat_s: between readings at most; a change holds from the next one on.
     """
 
     crash_sleep_max_s = limits.SENSOR_CRASH_SLEEP_MAX_S
 
     def __init__(self, settings, board, feed):
-        self._settings = settings
-        self._feed = feed
-        self._interrupt = machine.Pin(board.MAGNETOMETER_INT, machine.Pin.IN)
-        i2c = machine.I2C(0, sda=machine.Pin(board.I2C_SDA), scl=machine.Pin(board.I2C_SCL), freq=board.I2C0_HZ)
-        self._magnetometer = LIS2MDL(i2c, board.MAGNETOMETER_ADDRESS)
-        self._persistent = Persistent()
-        self._keys = None  # until there is something to say
-        self._restore(rtc_state.load())
-        # Only a wake-up by the interrupt leaves the chip as it was armed; else look first whether it still is.
-        self._armed = machine.wake_reason() == machine.EXT0_WAKE and not self._first_report
+        self.settings = settings
+        self.board = board
+        self.feed = feed
+        self.random_below = _random_below
+        self.persistent = Persistent()
+        self._service = None  # until the gateway asks something
+        self.is_restarted = machine.reset_cause() == machine.PWRON_RESET
+        kept = rtc_state.load()
+        fresh = kept is None or rtc_state.crashes() >= limits.CRASHES_BEFORE_FRESH_START
+        self._restore(kept, fresh)
+        self.sense = self._sense(fresh)
+        self._link = self._linked(None if fresh else kept[3])  # pyright: ignore[reportOptionalSubscript]
+        self._report_start()
 
     def run(self):
         """Do what this wake-up is for, then sleep; does not return."""
-        asyncio.run(self._wake_up())
-        self._save()
+        self._link.run()
+        self.save()
         rtc_state.set_crashes(0)
-        wifi.stop()
-        self._sleep()
+        if self.outbox.crash_heard:
+            self.persistent.forget("crash")
+        self._link.stop()
+        self.sense.sleep(self._due_ms())
 
-    def _restore(self, state):
-        """Take up the state from before, or begin a new epoch."""
-        device = self._settings["device"]
-        if state is None:
-            self._outbox = Outbox(device, self._persistent.next_epoch())
-        else:
-            self._outbox = Outbox(device, *state["outbox"])
-        fresh = state is None or rtc_state.crashes() >= limits.CRASHES_BEFORE_FRESH_START
-        self._kept_baseline = self._persistent.baseline() if fresh else state["kept_baseline"]
-        self._detector = presence.Detector(
-            self._kept_baseline if fresh else state["baseline"], False if fresh else state["occupied"]
-        )
-        self._since_ms = now_ms() if fresh else state["since_ms"]
-        self._heartbeat_ms = now_ms() if fresh else state["heartbeat_ms"]
-        self._failed_attempts = 0 if fresh else state["failed_attempts"]
-        self._fault = "" if fresh else state["fault"]
-        self._first_report = fresh or state["first_report"]
-        self._held_off = False
+    def absorb(self):
+        """Take what was sensed so far into the outbox, and keep it; return whether there is anything to send."""
+        told = self.outbox.state()[1]
+        self._readings.take(self.sense.detector, self.sense.is_resting, self.sense.faults, now_ms())
+        if self.sense.is_resting:
+            self._keep_detector()
+        if self.outbox.state()[1] != told:
+            self.save()
+        return len(self.outbox) > 0
 
-    def _save(self):
+    def save(self):
+        """Keep everything that is to survive a crash or deep sleep."""
         rtc_state.save(
-            {
-                "outbox": self._outbox.state(),
-                "baseline": self._detector.baseline,
-                "kept_baseline": self._kept_baseline,
-                "occupied": self._detector.occupied,
-                "since_ms": self._since_ms,
-                "heartbeat_ms": self._heartbeat_ms,
-                "failed_attempts": self._failed_attempts,
-                "fault": self._fault,
-                "first_report": self._first_report,
-            }
+            [
+                now_ms(),
+                presence_pack.pack(self.outbox.state()),
+                self._readings.state(),
+                self._link.state(),
+                self._kept_watch,
+                self.heartbeat_s,
+            ],
+            self.sense.state(self._due_ms()),
         )
 
-    async def _wake_up(self):
-        """Sense and report until the field is at rest and the outbox empty, or neither is to be had now."""
-        until_ms = now_ms() + limits.AWAKE_MAX_S * 1000
-        sensing = self._start_magnetometer()
-        reporting = None
-        given_up = False
-        while now_ms() < until_ms:
-            await asyncio.sleep_ms(SAMPLE_PERIOD_MS)
-            self._feed()
-            if reporting is not None and reporting.done():
-                await reporting  # raises what went wrong in it, other than the link
-                reporting = None
-                given_up = self._failed_attempts > 0
-            if sensing and (not self._armed or self._interrupt.value()):
-                sensing = self._sample()
-            elif reporting is None and (given_up or not len(self._outbox)):
-                return
-            if reporting is None and len(self._outbox) and not given_up:
-                reporting = asyncio.create_task(self._report())
-        self._held_off = True
-
-    def _start_magnetometer(self):
-        """Make sure that the chip measures as it should; return whether it can be asked."""
-        try:
-            if not self._magnetometer.is_started():
-                self._magnetometer.start()
-                self._armed = False
-        except OSError as error:
-            return self._sensor_failed(error)
-        return True
-
-    def _sample(self):
-        """Take one sample and act on the verdict, if there is one; return whether the chip still answers."""
-        try:
-            if self._armed:  # the interrupt says that something moves
-                self._armed = False
-                self._detector.disturbed()
-            verdict = self._detector.sample(self._magnetometer.read_field())
-            if verdict is not None:
-                self._decided(verdict)
-                self._magnetometer.arm(verdict.watch, presence.WAKE_LSB)
-                self._armed = True
-        except OSError as error:
-            return self._sensor_failed(error)
-        return True
-
-    def _sensor_failed(self, error):
-        """Say so once; the heartbeat tries again."""
-        print("magnetometer:", error)
-        self._heartbeat_ms = now_ms() + self._heartbeat_s() * 1000
-        if self._fault != "magnetometer":
-            self._fault = "magnetometer"
-            self._outbox.add({model.FAULT: self._fault}, now_ms())
-            self._save()
-        return False
-
-    def _decided(self, verdict):
-        reason = self._reason(verdict)
-        self._fault = ""
-        if reason is not None:
-            values = {
-                model.OCCUPIED: verdict.occupied,
-                model.REASON: reason,
-                model.CONFIDENCE: verdict.confidence,
-                model.FIELD: verdict.deviation_t,
-            }
-            if reason == "field":
-                values[model.LASTED] = (now_ms() - self._since_ms) // 1000
-            if self._outbox.dropped:
-                values[model.DROPPED] = self._outbox.dropped
-            self._outbox.add(values, now_ms())
-            self._first_report = False
-            self._heartbeat_ms = now_ms() + self._heartbeat_s() * 1000
-        if verdict.changed:
-            self._since_ms = now_ms()
-        self._keep_baseline(verdict)
-        self._save()
-
-    def _reason(self, verdict):
-        if self._first_report:
-            return "boot"
-        if verdict.changed:
-            return "field"
-        return "heartbeat" if now_ms() >= self._heartbeat_ms else None
-
-    def _keep_baseline(self, verdict):
-        baseline = self._detector.baseline
-        kept = self._kept_baseline
-        if not verdict.occupied and (kept is None or presence.distance(baseline, kept) > _BASELINE_KEPT_LSB):
-            self._persistent.keep_baseline(baseline)
-            self._kept_baseline = baseline
-
-    async def _report(self):
-        wlan = self._settings["wifi"]
-        gateway = self._settings["gateway"]
-        try:
-            if self._keys is None:
-                self._keys = Keys(self._settings)
-            await wifi.connect(wlan["ssid"], wlan["key"])
-            link = CoapLink(gateway["host"], gateway["port"], _REPORT_RETRANSMITS, security=self._keys.security)
-            try:
-                await report.deliver(self._outbox, self._settings["device"], link, self._persistent, self._save)
-                self._failed_attempts = 0
-            finally:
-                link.close()
-        except OSError as error:
-            self._failed_attempts = min(limits.REPORT_ATTEMPTS_MAX, self._failed_attempts + 1)
-            print("report failed, attempt", self._failed_attempts, error)
-
-    def _sleep(self):
-        sleep_s = max(1, (self._heartbeat_ms - now_ms()) // 1000)
-        if len(self._outbox):
-            retry_s = min(limits.RETRY_MAX_S, limits.RETRY_FIRST_S << self._failed_attempts)
-            # Spread over a quarter, so that a street of sensors does not come back all at once.
-            sleep_s = min(sleep_s, retry_s + random.getrandbits(10) * retry_s // 4096)
-        if self._held_off:
-            sleep_s = min(sleep_s, limits.HOLD_OFF_S)
+    def _restore(self, kept, fresh):
+        """Take up the outbox and what was said, or begin a new epoch."""
+        device = self.settings["device"]
+        at_ms = now_ms()
+        readings = None
+        self._kept_watch = None
+        self.heartbeat_s = self._heartbeat_s() if fresh else kept[5]
+        if kept is None:
+            self.outbox = Outbox(device, self.persistent.next_epoch())
         else:
-            esp32.wake_on_ext0(self._interrupt, esp32.WAKEUP_ANY_HIGH)
-        machine.deepsleep(sleep_s * 1000)
+            if at_ms < kept[0]:
+                _set_back(kept, kept[0] - at_ms)
+            self.outbox = Outbox(device, *presence_pack.unpack(kept[1]))
+        if not fresh:
+            readings, self._kept_watch = kept[2], kept[4]  # pyright: ignore[reportOptionalSubscript]  then it is there
+        terse = self._link_name() == "lorawan"
+        self._readings = BayReadings(self.outbox, terse, self.heartbeat_s, _random_below, NT_PER_LSB, readings, at_ms)
+
+    def _sense(self, fresh):
+        """Return what sensing has come to, or begin it."""
+        sense = presence_sense.take()
+        if sense is None:
+            kept = b"" if fresh else rtc_state.sensing()
+            sense = presence_sense.made(self.board, kept, self._kept_detector())
+            sense.begin(presence_sense.POWER_ON if fresh or self.is_restarted else presence_sense.TIMER)
+        return sense
+
+    def _linked(self, state):
+        """Return the link that the settings name; `state` is what its `state` gave."""
+        name = self._link_name()
+        if name == "lorawan":
+            from roles.presence_lora import Lora
+
+            return Lora(self, state)
+        if name == "wifi":
+            from roles.presence_wifi import Wifi
+
+            return Wifi(self, state)
+        raise ValueError("link %r in /config.json; wifi or lorawan" % name)
+
+    def _link_name(self):
+        return self.settings.get("link", "wifi" if "wifi" in self.settings else "lorawan")
 
     def _heartbeat_s(self):
-        return self._settings.get("heartbeat_s", _HEARTBEAT_S)
+        """Return the setting, where power was off: else RTC memory knows it."""
+        if self.persistent.blob("settings") is None:
+            return self.settings.get("heartbeat_s", _HEARTBEAT_S)
+        return self.service().heartbeat_s()
+
+    def service(self):
+        """Return what answers the gateway, `presence_service.SensorService`."""
+        if self._service is None:
+            from roles.presence_service import SensorService  # a wake-up in some hundred needs it
+
+            self._service = SensorService(self)
+        return self._service
+
+    def _report_start(self):
+        """Put a start that was none of sleep or power into the outbox; only then the supervisor has looked into it."""
+        start_record = sys.modules.get("roles.start_record")
+        values = None if start_record is None else start_record.report(self.persistent)
+        if values is not None and values[RESET] != "power-on":
+            self.outbox.add(values, now_ms())
+
+    def _due_ms(self):
+        """Return when this is to be loaded again at latest."""
+        due_ms = self._link.due_ms()
+        return self._readings.due_ms if due_ms is None else min(due_ms, self._readings.due_ms)
+
+    def _kept_detector(self):
+        """Return the detector's state that outlived the power, or None."""
+        kept = self.persistent.blob("baseline", _DETECTOR_BYTES)
+        return None if kept is None else struct.unpack("<%di" % (len(kept) // 4), kept)
+
+    def _keep_detector(self):
+        """Keep what is learned of the empty bay for the next power-on."""
+        watch = self.sense.detector.watch
+        if self._readings.said != _VACANT or watch is None:
+            return
+        kept = self._kept_watch
+        if kept is None or max(abs(a - b) for a, b in zip(watch, kept)) > _KEPT_LSB:
+            state = self.sense.detector.state()
+            self.persistent.keep_blob("baseline", struct.pack("<%di" % len(state), *state))
+            self._kept_watch = list(watch)
+
+
+def _random_below(n):
+    """Return a random int from 0 to n - 1."""
+    return random.getrandbits(30) % n
+
+
+def _set_back(kept, by_ms):
+    """The clock began again, as after a brown-out: what was kept happened so long before now as before it was kept."""
+    kept[1][2] = [(seq, read_ms - by_ms, values) for seq, read_ms, values in kept[1][2]]
+    readings = kept[2]
+    readings[1] -= by_ms
+    readings[2] -= by_ms

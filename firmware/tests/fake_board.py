@@ -19,6 +19,7 @@ class Nvs:
 
     kept = {}
     commits = 0
+    reset_cause = 1
 
     def __init__(self, namespace):
         self._values = Nvs.kept.setdefault(namespace, {})
@@ -37,6 +38,10 @@ class Nvs:
     def set_blob(self, key, value):
         self._values[key] = bytes(value)
 
+    def erase_key(self, key):
+        self._found(key)
+        del self._values[key]
+
     def commit(self):
         Nvs.commits += 1
 
@@ -48,6 +53,10 @@ class Nvs:
 
 class _Machine:
     RTC = Rtc
+
+    @staticmethod
+    def reset_cause():
+        return Nvs.reset_cause
 
 
 class _Esp32:

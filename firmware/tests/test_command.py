@@ -52,7 +52,10 @@ def test_each_command_has_its_kinds_and_its_argument():
 
 def test_names_and_codes_agree():
     names = [entry[0] for entry in COMMANDS]
-    assert names == ["calibrate", "reboot", "maintenance", "identify"]
+    assert names[:4] == ["calibrate", "reboot", "maintenance", "identify"]  # codes that devices out there know
+    assert names[4:] == ["log", "unlock", "factory_reset", "erase", "power_cycle_pc"]
+    assert names[command.LOG] == "log" and names[command.POWER_CYCLE_PC] == "power_cycle_pc"
+    assert names[command.UNLOCK] == "unlock" and names[command.ERASE] == "erase"
     assert names[command.CALIBRATE] == "calibrate" and names[command.IDENTIFY] == "identify"
     assert command.STATUSES[command.STALE] == "stale" and command.STATUSES[command.STARTED] == "started"
 

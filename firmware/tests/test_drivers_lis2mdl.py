@@ -26,6 +26,16 @@ def test_start_measures_continuously_and_lets_the_interrupt_see_corrected_data()
     bus.finish()
 
 
+def test_without_offset_cancellation_one_bit_is_another_when_it_is_started_and_when_it_is_looked_at():
+    bus = Wire(
+        0x1E, (WHO_AM_I, b"\x40"), (CFG_A + b"\x90\x09\x50", None), (CFG_A, b"\x90\x09\x50"), (CFG_A, b"\x90\x0b\x50")
+    )
+    chip = LIS2MDL(bus, cancels_offset=False)
+    chip.start()
+    assert chip.is_started()
+    assert not chip.is_started(), "as an application of before has left it: it is started anew"
+
+
 def test_another_chip_at_the_address_is_named():
     chip, _ = on((WHO_AM_I, b"\x33"))
     error = raised(OSError, chip.start)
@@ -54,6 +64,19 @@ def test_a_chip_that_lost_its_registers_is_noticed():
 def test_the_field_is_the_output_with_the_offsets_added_back():
     chip, _ = on((OUT, xyz(-10, 20, 300)), (OFFSETS, xyz(140, 4, -286)))
     assert chip.read_field() == (130, 24, 14)
+
+
+def test_a_sample_is_the_field_and_the_temperature_in_whole_degrees():
+    for raw, celsius in ((0, 25), (7, 25), (8, 26), (-1, 24), (-8 * 40, -15)):
+        chip, bus = on((OUT, struct.pack("<4h", -10, 20, 300, raw)), (OFFSETS, xyz(140, 4, -286)))
+        assert chip.read_sample() == ((130, 24, 14), celsius)
+        bus.finish()
+
+
+def test_disarming_turns_the_interrupt_off_and_lets_its_latch_go():
+    chip, bus = on((INT_CTRL + b"\xe6", None), (INT_SOURCE, b"\x81"))
+    chip.disarm()
+    bus.finish()
 
 
 def test_arming_writes_offsets_and_threshold_while_the_interrupt_is_off():

@@ -16,7 +16,8 @@ from net.lora_link import LoraLink
 from roles import lora_board, rtc_state
 from roles.lorawan_keys import Keys
 from roles.persistent import Persistent
-from pave_wire import coap, command
+from roles.service import Service
+from pave_wire import command, model
 
 with open("/config.json") as file:
     settings = json.load(file)
@@ -55,11 +56,19 @@ def sense():
         save()
 
 
+def blink(seconds):
+    print("blinks", seconds)
+    return command.DONE, ""
+
+
 try:
     radio = lora_board.make_radio(board)
     identity = (board.NAME, "probe", min(machine.reset_cause(), 4))
     session = Session(Keys(), outbox, identity, random_below, persistent.next_epoch, kept["link"], now_ms())
     link = LoraLink(radio, session, save, lambda: None)
+    config = {"device": settings["device"], "role": "presence", "board": "pave_presence_v1"}
+    service = Service(config, persistent, outbox, lambda: None)
+    service.requests.acts[command.IDENTIFY] = blink
     sense()
     while link.due_ms() is not None and link.due_ms() <= now_ms() + 3000:
         while link.due_ms() > now_ms():
@@ -68,8 +77,8 @@ try:
             print("event", *event[:3])
             if event[0] == lora_talk.REQUEST:
                 print("request", event[1].path)
-                result = command.Result(command.unpack_command(event[1].payload).id, command.DONE)
-                session.respond(event[1], coap.CHANGED, command.pack_result(result))
+                code, payload, form = service.requests.answer(event[1].code, event[1].path, event[1].payload)
+                session.respond(event[1], code, payload if form == model.CONTENT_FORMAT_CBOR else b"")
         sense()
     link.sleep()
     lora_board.hold(board)

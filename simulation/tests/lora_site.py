@@ -22,6 +22,7 @@ from pave_emulator.air.semtech_udp import Backhaul, GatewayLink, PacketForwarder
 from pave_emulator.air.wifi import AccessPoint, WifiAir
 from pave_emulator.clock import VirtualClock
 from pave_emulator.fleet import Device, DeviceSpec, Fleet
+from pave_emulator.scenario.world import World
 from pave_emulator.trace import CONSOLE, FAULT, LORA, Record, Trace
 from pave_emulator.virtual_loop import VirtualLoop
 from pave_gateway import config
@@ -67,6 +68,7 @@ SX1276_BOARD = (
     ('busy = "radio_busy"\n', ""),
     ('dio1 = "radio_dio1"\n', ""),
     ("tcxo = true ", "# "),
+    ("tcxo_mv = 1800\n", ""),
     ("rf_switch_dio2 = true\n", ""),
     ("max_hz = 16000000 ", "max_hz = 10000000 "),
 )
@@ -133,14 +135,20 @@ class LoraSite:
         forwarder = PacketForwarder(bytes.fromhex(MAST), self._concentrator, self.trace, seed, EPOCH_MS / 1000)
         self._link = GatewayLink(forwarder, "gw", self.clock, Backhaul(SERVER, 0.02), self.trace, seed)
         self._concentrator.on_uplink = self._link.uplink
-        spec = device_spec(folder, part, every_s, nvs, settings)
+        spec = self._spec(part, every_s, nvs, settings)
         wifi = WifiAir(self.clock, AccessPoint(), trace=self.trace, seed=seed)
         self.fleet = Fleet(
-            [spec], None, wifi, self.clock, folder / "logs", traced=self.trace, seed=seed, drifting=True,
-            lora=air, positions_m={"sensor": (0.0, 0.0)},
+            [spec], self._world(), wifi, self.clock, folder / "logs", traced=self.trace, seed=seed, drifting=True,
+            lora=air, positions_m={"sensor": (0.0, 0.0)}, metered=True,
         )  # fmt: skip
         self._lives = 0
         self.gateway: VirtualGateway | None = None
+
+    def _spec(self, part: str, every_s: int, nvs: dict[str, Any], settings: dict[str, Any]) -> DeviceSpec:
+        return device_spec(self.folder, part, every_s, nvs, settings)
+
+    def _world(self) -> World | None:
+        return None
 
     @property
     def device(self) -> Device:
@@ -263,12 +271,13 @@ def play(
     every_s: int = 600,
     nvs: dict[str, Any] | None = None,
     seed: int = 1,
+    kind: type[LoraSite] = LoraSite,
     **settings: Any,
 ) -> LoraSite:
     """Run a device with a radio of `part` while `script(site)` does; return the site."""
 
     async def run() -> LoraSite:
-        site = LoraSite(folder, part, every_s, NVS if nvs is None else nvs, seed, **settings)
+        site = kind(folder, part, every_s, NVS if nvs is None else nvs, seed, **settings)
         await site.start()
         try:
             await script(site)

@@ -119,6 +119,9 @@ class Gateway(asyncio.DatagramProtocol):
             options = [(coap.MAX_AGE, coap.uint(30))]
             self.endpoint.respond(request, coap.CONTENT, self._now_ms(), self._availability(), 112, options, topic="a")
             return
+        if request.path != "r":  # it has no settings, and takes no note of who says hello
+            self.endpoint.respond(request, coap.NOT_FOUND, self._now_ms())
+            return
         readings = model.unpack_readings(request.payload)
         code = self.answer(readings)
         if code is None:

@@ -137,7 +137,21 @@ def test_a_command_reaches_the_device_and_its_answer_the_gateway(tmp_path: Path)
         await site.until(lambda: bool(site.said("request")), 2 * HOUR_S)
         await site.until(lambda: core.commands.waiting(EUI) == [], HOUR_S)
         states = core.reader.connection.execute("SELECT state FROM command").fetchall()
-        assert states == [("done",)]
+        assert states == [("done",)] and site.said("blinks") == ["blinks 30"]
+
+    play(tmp_path, script)
+
+
+def test_settings_reach_the_device_in_parts_and_its_report_the_gateway(tmp_path: Path) -> None:
+    async def script(site: LoraSite) -> None:
+        await site.until(lambda: len(site.stored()) == 1, HOUR_S)
+        assert site.gateway is not None
+        core = site.gateway.core
+        change = core.shadows.edit(EUI, shadow.PRESENCE, {"heartbeat_s": 1800, "hold_off_s": 60})
+        submit(core.committer, change, lambda outcome: None)
+        wanted = {"heartbeat_s": 1800, "hold_off_s": 60}
+        await site.until(lambda: core.shadows.view(EUI).reported == wanted, 4 * HOUR_S)
+        assert site.said("request") and core.shadows.view(EUI).differing == []
 
     play(tmp_path, script)
 
