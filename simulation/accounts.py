@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from pave_wire import model
 
-EARLY_S = 1.0  # a detector may decide while the vehicle still rolls its last decimetre
+EARLY_S = 1.5  # a vehicle is said to have left when it is out of sight, 1.5 s after it began to (motion's "quick")
 LATE_S = 3.5  # settling takes half a second; the rest is room for a busy machine
 RETRANSMITTED_LATE_S = 20.0  # a report sent again says the age it had when it was sent first
 

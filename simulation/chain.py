@@ -275,7 +275,9 @@ class Chain:
         raise processes.StartError(f"{len(silent)} devices did not report: {', '.join(silent[:5])}; see {consoles}")
 
     def _happened(self, change: Change) -> None:
-        self.truths.append(Truth(change.bay, change.occupied, time.time()))
+        assert self.fleet is not None
+        late_s = self.fleet.now_s() - change.t_s  # on a busy machine the word of it comes later than it was
+        self.truths.append(Truth(change.bay, change.occupied, time.time() - late_s))
 
     def _heard(self, device: str, direction: str, _now_s: float, data: bytes) -> None:
         (self.tap.from_device if direction == "up" else self.tap.to_device)(device, data)

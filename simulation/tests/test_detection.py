@@ -67,7 +67,7 @@ def test_an_interrupt_comes_at_the_sample_at_which_the_chip_raises_it(seed: int)
     device = Device(World(made, [BAY]), "bay", AlwaysVacant)
     chip = Lis2mdl(World(made, [BAY]).environment("bay"))
     chip.power_on(0.0)
-    chip.write(b"\xe0\x90\x0b\x50", 0.0)  # as the driver: 10 Hz, low power, offsets before the comparison, INT
+    chip.write(b"\xe0\x90\x09\x50", 0.0)  # as the sensor: 10 Hz, low power, offsets before the comparison, INT
     grid_s = chip._times.at_s(0) % PERIOD_S
     device._phase_s = grid_s
     world = device._world

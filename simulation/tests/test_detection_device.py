@@ -112,11 +112,12 @@ def check(both: Both, events_min: int) -> None:
 
 
 @pytest.mark.vm
-def test_whole_devices_and_the_harness_hear_the_same_of_a_busy_hour(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("for_s", "least"), [(1500, 10), pytest.param(4500, 30, marks=pytest.mark.long)])
+def test_whole_devices_and_the_harness_hear_the_same_of_a_busy_time(tmp_path: Path, for_s: int, least: int) -> None:
     path = tmp_path / "busy.yaml"
     path.write_text(BUSY)
-    both = Both(tmp_path, path, 4500)
-    check(both, 30)
+    both = Both(tmp_path, path, for_s)
+    check(both, least)
     other = _shifted(both)
     assert other < 0.5, "the comparison sees what is not the same"
 

@@ -82,12 +82,12 @@ def test_after_a_long_outage_a_full_outbox_arrives_though_it_is_more_than_a_data
     async def script(site: Site) -> None:
         await first_report(site)
         site.close_gateway()
-        await asyncio.sleep(1300)
+        await asyncio.sleep(780)
         gateway = await site.open_gateway(sequence=1 << 30)
         await site.taken_more(gateway, OUTBOX_READINGS, within_s=1200)
         assert len({reading.identity for reading in gateway.taken}) == len(gateway.taken)
 
-    visits = [(20.0 + 60 * count, 50.0 + 60 * count) for count in range(20)]
+    visits = [(20.0 + 35 * count, 37.0 + 35 * count) for count in range(20)]
     assert sensor(tmp_path, script, visits=visits, heartbeat_s=3600).ledger.reused() == 0
 
 
