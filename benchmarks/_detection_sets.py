@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import pickle
 import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -82,6 +84,19 @@ def play(task: Task) -> Result:
     return Result(task, bay.kind, score(truth, log, until_s, is_covered), other)
 
 
+def kept(folder: Path, task: Task) -> Result:
+    """As `play`, but a result that is in the folder is read, and one that is not is played and put there."""
+    path = folder / f"{task.scenario.stem}-{task.bay}-{task.detector}-{task.days:g}-{_digest(task.scenario.parent)}"
+    if path.exists():
+        return pickle.loads(path.read_bytes())
+    result = play(task)
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = path.with_name(path.name + ".new")
+    whole.write_bytes(pickle.dumps(result))
+    whole.replace(path)
+    return result
+
+
 def name_of(result: Result) -> list[tuple[str, Score]]:
     """The detectors that a result tells of, each with its score."""
     named = [(result.task.detector, result.score)]
@@ -99,6 +114,17 @@ def world_of(scenario: Scenario, bays: list[Bay]) -> World:
     for step in sorted(scenario.steps, key=lambda step: step.at_s or 0.0):
         world.act(step.action, step.arguments, step.at_s or 0.0)
     return world
+
+
+@lru_cache(maxsize=4)
+def _digest(folder: Path) -> str:
+    """Of the set, the detector and what plays them: a result of others is no result of these."""
+    root = Path(__file__).parent.parent
+    read = [*folder.iterdir(), *(root / "firmware/app").glob("presence*.py"), *root.glob("benchmarks/_detection_*.py")]
+    digest = hashlib.sha256()
+    for path in sorted(path for path in read if path.is_file()):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 @lru_cache(maxsize=4)

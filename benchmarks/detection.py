@@ -1,6 +1,9 @@
 """How well a presence sensor tells arrivals from departures, and from all that is neither.
 
-    python -m benchmarks.detection [--set tuning] [--days 30] [--jobs 2] [--only NAME] [--quick]
+    python -m benchmarks.detection [--set tuning] [--days 30] [--jobs 2] [--only NAME] [--quick] [--keep FOLDER]
+
+Thirty days take hours: with `--keep` each result is kept as it comes, and a run begun anew goes on from there, as long
+as neither the detector nor the set has changed.
 
 The default set, `examples/evaluation`, is for judging and never for tuning: see its README. A detector is tuned on
 `--set tuning`. Each scenario is a disturbance; each of its bays is played for `--days`, with the same world, chips
@@ -48,13 +51,14 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks import _detection_show as show
 from benchmarks._detection_detectors import DETECTORS
 from benchmarks._detection_score import Score
-from benchmarks._detection_sets import EXAMPLES, SETS, Result, Task, name_of, play, tasks
+from benchmarks._detection_sets import EXAMPLES, SETS, Result, Task, kept, name_of, play, tasks
 from benchmarks._detection_truth import BOUND_S
 
 GOAL_RIGHT_PCT, GOAL_MEDIAN_S, GOAL_DAYS = 99.5, 5.0, 30.0
@@ -62,12 +66,13 @@ QUICK_DAYS = 2.0
 JUDGED = "firmware"
 
 
-def run(wanted: list[Task], jobs: int) -> list[Result]:
+def run(wanted: list[Task], jobs: int, keep: Path | None = None) -> list[Result]:
     """Play all tasks, on so many processes; the results are in their order."""
+    one = partial(kept, keep) if keep else play
     if jobs == 1:
-        return [play(task) for task in wanted]
+        return [one(task) for task in wanted]
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        return list(pool.map(play, wanted, chunksize=1))
+        return list(pool.map(one, wanted, chunksize=1))
 
 
 def grouped(results: list[Result], which: Callable[[Result], str]) -> dict[str, dict[str, list[Score]]]:
@@ -130,6 +135,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="scenarios with this in their name")
     parser.add_argument("--detector", action="append", choices=list(DETECTORS), help="default: all")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep each result there, and go on from those kept")
     arguments = parser.parse_args()
     days = QUICK_DAYS if arguments.quick else arguments.days
     folder = arguments.folder or EXAMPLES / arguments.name
@@ -139,7 +145,7 @@ def main() -> None:
             f"no scenario in {folder} has {arguments.only!r} in its name; drop --only, or look into the folder"
         )
     started_s = time.perf_counter()
-    results = run(wanted, arguments.jobs)
+    results = run(wanted, arguments.jobs, arguments.keep)
     wall_s = time.perf_counter() - started_s
     figures = report(results)
     played_days = sum(task.days for task in wanted)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
+from benchmarks import _detection_sets, detection
 from benchmarks import _detection_show as show
-from benchmarks import detection
 from benchmarks._detection_detectors import AlwaysVacant, FixedThreshold, Report, firmware, inverted
 from benchmarks._detection_device import (
     BLIND,
@@ -343,3 +344,19 @@ def test_a_run_prints_its_tables_and_gives_the_figures_and_the_goals(capsys, tmp
     assert figures["inverted"]["right_pct"] < figures["fixed threshold"]["right_pct"]
     goals = detection.verdicts(figures, 0.4)
     assert len(goals) == 4 and not goals["no stuck bay over 30 days"], "four tenths of a day do not prove it"
+
+
+def test_a_result_that_was_kept_is_not_played_again_and_one_of_another_set_is_played(
+    monkeypatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "set"
+    shutil.copytree(EXAMPLES / "tuning", folder)
+    wanted = tasks(folder, ["always vacant"], 0.05, "calm")[:2]
+    played = detection.run(wanted, 1, tmp_path / "kept")
+    with monkeypatch.context() as patched:
+        patched.setattr(_detection_sets, "play", lambda task: pytest.fail(f"{task} was played again"))
+        assert detection.run(wanted, 1, tmp_path / "kept") == played
+    (folder / "bays.toml").write_text((folder / "bays.toml").read_text() + "\n")
+    _detection_sets._digest.cache_clear()
+    detection.run(wanted, 1, tmp_path / "kept")
+    assert len(list((tmp_path / "kept").iterdir())) == 4
