@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -32,6 +33,18 @@ def wait_until_it_runs(demo: "subprocess.Popen[str]") -> None:
     assert any(line.startswith("bays on a map") for line in demo.stdout), "it ended before everything ran"
 
 
+@pytest.fixture
+def few(tmp_path: Path) -> list[str]:
+    """The demo's words for a site of four devices: it starts sooner than that of 54."""
+    whole = (ROOT / "examples/bercy/site.toml").read_text()
+    blocks = re.split(r"^(?=\[)", whole, flags=re.MULTILINE)
+    some = [block for block in blocks if not block.startswith(("[[bay", "[[kiosk"))]
+    for name in ("bercy-l-01", "bercy-t-01", "bercy-d-01", "bercy-k-01"):
+        some += [block for block in blocks if f'id = "{name}"' in block]
+    (tmp_path / "site.toml").write_text("".join(some))
+    return [*DEMO, *free_ports(), "--work-dir", str(tmp_path / "demo"), "--site", str(tmp_path / "site.toml")]
+
+
 def below(pid: int) -> list[psutil.Process]:
     return psutil.Process(pid).children(recursive=True)
 
@@ -52,9 +65,8 @@ def test_a_run_ends_by_itself_and_its_books_balance(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_however_it_is_stopped_no_process_stays_behind(tmp_path: Path, number: signal.Signals) -> None:
-    command = [*DEMO, *free_ports(), "--work-dir", str(tmp_path / "demo")]
-    demo = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+def test_however_it_is_stopped_no_process_stays_behind(few: list[str], number: signal.Signals) -> None:
+    demo = subprocess.Popen(few, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert demo.stdout is not None
     try:
         wait_until_it_runs(demo)
@@ -90,9 +102,8 @@ def test_a_wrong_number_is_named_with_what_would_do(words: list[str]) -> None:
     assert finished.returncode != 0 and words[1] in finished.stderr and "Traceback" not in finished.stderr
 
 
-def test_a_link_that_breaks_by_itself_is_named(tmp_path: Path) -> None:
-    command = [*DEMO, *free_ports(), "--work-dir", str(tmp_path / "demo"), "--for", "60"]
-    demo = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def test_a_link_that_breaks_by_itself_is_named(few: list[str]) -> None:
+    demo = subprocess.Popen([*few, "--for", "60"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert demo.stdout is not None and demo.stderr is not None
     try:
         wait_until_it_runs(demo)
