@@ -39,7 +39,7 @@ def few(tmp_path: Path) -> list[str]:
     whole = (ROOT / "examples/bercy/site.toml").read_text()
     blocks = re.split(r"^(?=\[)", whole, flags=re.MULTILINE)
     some = [block for block in blocks if not block.startswith(("[[bay", "[[kiosk"))]
-    for name in ("bercy-l-01", "bercy-t-01", "bercy-d-01", "bercy-k-01"):
+    for name in ("bercy-l-01", "bercy-t-01", "bercy-d-01", "bercy-k-1"):
         some += [block for block in blocks if f'id = "{name}"' in block]
     (tmp_path / "site.toml").write_text("".join(some))
     return [*DEMO, *free_ports(), "--work-dir", str(tmp_path / "demo"), "--site", str(tmp_path / "site.toml")]
