@@ -91,7 +91,7 @@ UNDATED_HOLD_MS = 600_000  # for so long a sink waits for the clock before it te
 
 # State of the site
 BAYS_SNAPSHOT_MS = 300_000  # between rounds of writing the bays down
-BAYS_SNAPSHOT_READINGS = 100_000  # the same: what a start reads again
+BAYS_SNAPSHOT_READINGS = 50_000  # the same: what a start reads again, at some 30 us each; a round costs some 0.2 s
 SNAPSHOT_BAYS = 100  # written down in one step, some 2 ms
 SLOW_CLOCK_PERCENT = 5  # how far a sensor's RC oscillator may be off (ESP32-S3 datasheet: RTC slow clock)
 AGE_ERROR_MS = 1_000  # the age of a reading is whole seconds in an event
