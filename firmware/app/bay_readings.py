@@ -59,10 +59,10 @@ class BayReadings:
     def take(self, detector, is_resting, faults, now_ms):
         """Take what an `app.presence.Detector` has to say; ask it for a word, where one is due and it `is_resting`.
 
-        `faults` are the parts (bits of PARTS) that do not answer.
+        `faults` are the parts (bits of PARTS) that do not answer; one of them is enough to confirm the state.
         """
         self._told(faults, now_ms)
-        if is_resting and not faults & 1 and not detector.reports:
+        if is_resting and faults != 3 and not detector.reports:
             if self.said == UNKNOWN:
                 detector.say("boot", now_ms)
             elif now_ms >= self.due_ms:
@@ -77,7 +77,7 @@ class BayReadings:
         for bit, part in enumerate(PARTS):
             if begun >> bit & 1:
                 self._outbox.add({FAULT: part}, now_ms)
-        if faults & 1 and now_ms >= self.due_ms:
+        if faults == 3 and now_ms >= self.due_ms:
             self._put_off(now_ms)  # nothing can be confirmed: it is tried again then
 
     def _report(self, report, now_ms):

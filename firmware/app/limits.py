@@ -64,4 +64,6 @@ LOG_LINE_CHARS = 80
 CRASH_TRACEBACK_CHARS = 2048  # of a traceback that are looked at
 UNLOCK_BUTTON_MIN = 10  # a REPL on the serial port, for who holds the button at a start
 UNLOCK_BUTTON_MS = 2000  # how long it has to be held
+COMMISSION_WALK_S = 600  # commissioning ends by itself
+COMMISSION_EVERY_S = 10  # between link tests; the duty cycle may make it longer
 ACT_AFTER_MS = 3000  # an answer leaves before the device starts anew

@@ -60,6 +60,7 @@ class Session:
         self._talk = lora_talk.Talk(outbox, identity, random_below, next_epoch, talk)
         self._mac: lora_mac.Mac = None  # pyright: ignore[reportAttributeAccessIssue]  there is one but in JOINING
         self._reserved = 0
+        self._checks_link = False
         self._not_before_ms = 0  # the law allows the frame that is due
         self._sent = None  # of the frame on its way: (phy, data rate, how often still)
         self._dev_nonce = self._join_rate = 0  # of the request on its way
@@ -81,7 +82,7 @@ class Session:
             airtime_us = region.frame_time_us(self._join.data_rate(), _REQUEST_BYTES)
             at_ms = self._join.due_ms(airtime_us, now_ms)
             return min([self._allowed_ms(number, self._join.data_rate(), airtime_us, at_ms) for number in range(3)])
-        at_ms = self._talk.due_ms(now_ms, self.phase == GREETING)
+        at_ms = now_ms if self._checks_link else self._talk.due_ms(now_ms, self.phase == GREETING)
         return None if at_ms is None else max(at_ms, self._not_before_ms)
 
     def next_uplink(self, now_ms):
@@ -138,6 +139,10 @@ class Session:
     def respond(self, request, code, payload):
         """Answer a REQUEST event with the next frame: see `lora_talk.Talk.respond`."""
         self._talk.respond(request, code, payload)
+
+    def check_link(self):
+        """Send a frame as soon as it may be, with LinkCheckReq, whatever there is to say: a LINK event answers."""
+        self._checks_link = True
 
     def rejoin(self, now_ms):
         """Leave the session and join again."""
@@ -199,7 +204,7 @@ class Session:
             return None
         if self._talk.is_unheard():
             self.phase = GREETING
-        mac.check_link = self._talk.unanswered >= limits.LORA_LINK_CHECK_UNANSWERED
+        mac.check_link = self._checks_link or self._talk.unanswered >= limits.LORA_LINK_CHECK_UNANSWERED
         port, payload, rate = self._talk.content(now_ms, self.phase == GREETING, mac)
         if len(payload) > mac.room_bytes(rate):  # MAC commands go first, by themselves
             port, payload, rate = None, b"", mac.data_rate
@@ -208,6 +213,7 @@ class Session:
         channel = self._channel(rate, airtime_us, now_ms)
         if channel is None:
             return None
+        self._checks_link = False
         self._reserve()
         uplink = mac.uplink(port, payload, rate, channel)
         self._talk.sent(port, now_ms)

@@ -17,6 +17,11 @@ def stop():
     network.WLAN(network.STA_IF).active(False)
 
 
+def rssi_dbm():
+    """Return the level of the access point that is joined."""
+    return network.WLAN(network.STA_IF).status("rssi")
+
+
 async def connect(ssid, key):
     """Join the access point `ssid`, unless joined already.
 

@@ -13,6 +13,7 @@ from micropython import const
 from app import limits, lora_session, lora_talk
 from net.clock import now_ms
 from net.lora_link import LoraLink
+from pave_wire.reading import BATTERY
 from roles import lora_board
 from roles.lorawan_keys import Keys
 from roles.presence_sense import AWAKE_MAX_S
@@ -34,6 +35,7 @@ class Lora:
         self._session_state = kept
         self._session = None
         self._link = None
+        self._heard_link = None  # (margin dB, RSSI dBm, SNR dB) of the test answered last
         self._is_asked = False  # by the gateway, in this wake-up
         at_ms = now_ms()
         self._again_ms = min(self._again_ms, at_ms + limits.LORA_REFUSED_S * 1000)
@@ -73,6 +75,26 @@ class Lora:
         if self._link is not None:
             self._link.sleep()
         lora_board.hold(self._sensor.board)
+
+    def fault(self):
+        """Return why there is no link at all, in few words, or an empty text."""
+        return "no keys or radio" if self._link is None else ""
+
+    def probe(self):
+        """Join, or ask the network how well it hears this device, where the duty cycle allows it now.
+
+        Returns (margin dB, and of the answer RSSI dBm and SNR dB), or None.
+        """
+        self._heard_link = None
+        session = self._session
+        if session is None or self._link is None:
+            return None
+        if session.phase != lora_session.JOINING:
+            session.check_link()
+        due_ms = self._link.due_ms()
+        if due_ms is not None and due_ms <= now_ms():
+            self._say()
+        return self._heard_link
 
     def _open(self, at_ms):
         sensor = self._sensor
@@ -117,6 +139,8 @@ class Lora:
     def _heard(self, event):
         if event[0] == lora_talk.REQUEST:
             self._session.respond(event[1], *self._answered(event[1]))  # pyright: ignore[reportOptionalMemberAccess]
+        elif event[0] == lora_talk.LINK and self._link is not None:
+            self._heard_link = (event[1], self._link.rssi_dbm, self._link.snr_db)
         elif event[0] == lora_talk.REFUSED:
             print("reading %d refused with code 0x%02x" % (event[2], event[1]))
 
@@ -137,17 +161,14 @@ class Lora:
         self._again_ms = now_ms() + limits.LORA_REFUSED_S * 1000
 
     def _measure_battery(self, at_ms):
-        """Once a day, before the radio draws: the cell's charge as DevStatusAns has it, 1 to 254."""
+        """Once a day, before the radio draws: the cell's charge as DevStatusAns has it, 1 to 254, and as a reading."""
         board = self._sensor.board
         if self._battery_ms <= at_ms < self._battery_ms + _BATTERY_EVERY_MS and self._battery != _UNKNOWN:
             return
-        from drivers import battery
+        from roles import cell
 
-        adc = machine.ADC(machine.Pin(board.BATTERY), atten=machine.ADC.ATTN_11DB)
-        cell = battery.Battery(adc, machine.Pin(board.BATTERY_SWITCH, machine.Pin.OUT, value=0))
-        cell.connect()
-        machine.lightsleep(battery.SETTLE_MS)
-        mv = cell.read_mv()
-        cell.disconnect()
+        mv = cell.read_mv(board)
+        if self._battery != _UNKNOWN:  # the first is commissioning's to say
+            self._sensor.outbox.add({BATTERY: mv / 1000}, at_ms)
         self._battery = max(1, min(254, 1 + (mv - _EMPTY_MV) * 253 // (_FULL_MV - _EMPTY_MV)))
         self._battery_ms = at_ms

@@ -31,6 +31,8 @@ POWER_ON, INTERRUPT, TIMER = "power-on", "interrupt", "timer"
 # Here, since to load app/limits.py would take a tenth of a wake-up.
 AWAKE_MAX_S = 60  # of one wake-up: a field that never rests, or an interrupt that never falls, must not empty the cell
 HOLD_OFF_S = 120  # then the interrupt is left alone for so long
+RADAR_ALONE_S = 300  # between looks while the magnetometer does not answer: half of a day's charge goes on them
+MAGNET_LSB = 6667  # 1 mT on an axis: no vehicle makes a third of it, a technician's magnet calls for commissioning
 
 _PLACES = "<9BIi"
 _PLACES_BYTES = struct.calcsize(_PLACES)
@@ -48,6 +50,7 @@ class Sense:
         detector: the `app.presence.Detector`.
         faults: of which part could not be asked, MAGNETOMETER_FAULT | RADAR_FAULT; it stays until it answers again.
         is_resting: the detector wants to sleep, and the interrupt is armed as it wants.
+        magnetometer, interrupt: the chip, and its line.
         pause: ms -> waits; light sleep, but where Wi-Fi is on, which would end in it.
     """
 
@@ -60,8 +63,8 @@ class Sense:
         self._hz = hz
         self._i2c = machine.I2C(0, sda=machine.Pin(sda), scl=machine.Pin(scl), freq=hz)
         # Cancelling costs a tenth of the cell; the detector measures how the field goes with temperature anyway.
-        self._magnetometer = LIS2MDL(self._i2c, address, cancels_offset=False)
-        self._interrupt = machine.Pin(interrupt, machine.Pin.IN)
+        self.magnetometer = LIS2MDL(self._i2c, address, cancels_offset=False)
+        self.interrupt = machine.Pin(interrupt, machine.Pin.IN)
         self.detector = detector
         self.pause = machine.lightsleep
         self.is_resting = self._held_off = False
@@ -80,20 +83,23 @@ class Sense:
     def turn(self):
         """Do what the detector wants next; return how many ms to wait before the next turn."""
         if self.detector.next == SAMPLE:
-            if self._magnetic(self._sample):
+            if not self.faults & MAGNETOMETER_FAULT and self._magnetic(self._sample):
                 return SAMPLE_PERIOD_MS
-        elif self.detector.next == RADAR:
+            self._stand_in()
+            return 0
+        if self.detector.next == RADAR:
             self._range()
             return 0
-        else:
-            self._magnetic(self._arm)
+        self._magnetic(self._arm)
         self.is_resting = True
         return 0
 
     def stirs(self):
         """Return whether the field has moved since the interrupt was armed; if so, a wake-up begins."""
-        if not (self.is_resting and self._interrupt.value() and self.detector.watch is not None):
+        if not (self.is_resting and self.interrupt.value() and self.detector.watch is not None):
             return False
+        if self.faults & MAGNETOMETER_FAULT:
+            return False  # its line says nothing
         self.begin(INTERRUPT)
         return True
 
@@ -124,10 +130,14 @@ class Sense:
             if wait_ms:
                 self.pause(wait_ms)
 
+    def is_magnet(self):
+        """Return whether the field that was judged last is a magnet's."""
+        return max(self.detector.mean) > MAGNET_LSB or min(self.detector.mean) < -MAGNET_LSB
+
     def hold_off(self):
         """Leave the interrupt alone for a while."""
         self._held_off = self.is_resting = True
-        self._magnetic(self._magnetometer.disarm)
+        self._magnetic(self.magnetometer.disarm)
 
     def state(self, due_ms):
         """Return the bytes for RTC memory, with when something else is due."""
@@ -140,9 +150,9 @@ class Sense:
         at_ms = now_ms()
         until_ms = min(due_ms, at_ms + HOLD_OFF_S * 1000 if self._held_off else self.detector.until_ms)
         if self.faults & MAGNETOMETER_FAULT:
-            until_ms = due_ms
+            until_ms = min(due_ms, at_ms + RADAR_ALONE_S * 1000)
         elif self.detector.watch is not None and not self._held_off:
-            esp32.wake_on_ext0(self._interrupt, esp32.WAKEUP_ANY_HIGH)
+            esp32.wake_on_ext0(self.interrupt, esp32.WAKEUP_ANY_HIGH)
         machine.deepsleep(max(_SLEEP_MIN_MS, until_ms - at_ms))
 
     def _magnetic(self, act):
@@ -156,28 +166,42 @@ class Sense:
         return True
 
     def _start(self):
-        if not self._magnetometer.is_started():
-            self._magnetometer.start()
+        if not self.magnetometer.is_started():
+            self.magnetometer.start()
             self.pause(SAMPLE_PERIOD_MS)
         self.faults &= ~MAGNETOMETER_FAULT
+        detector = self.detector
+        if detector.known and detector.bx == detector.by == detector.bz == 0:
+            detector.relearn(now_ms())  # learned from `_stand_in`: the earth's field is never nothing
+
+    def _stand_in(self):
+        """Let the field be as it was watched last, while nobody measures it: the radar alone tells, at each look."""
+        detector = self.detector
+        detector.is_due = True
+        detector.sampled((detector.wx, detector.wy, detector.wz), detector.bt, now_ms())
 
     def _sample(self):
-        field, celsius = self._magnetometer.read_sample()
+        field, celsius = self.magnetometer.read_sample()
         self.detector.sampled(field, celsius, now_ms())
 
     def _arm(self):
         if self.detector.watch is None:
-            self._magnetometer.disarm()
+            self.magnetometer.disarm()
         else:
-            self._magnetometer.arm(self.detector.watch, self.detector.threshold)
+            self.magnetometer.arm(self.detector.watch, self.detector.threshold)
 
-    def _range(self):
+    def look(self):
+        """Return what the radar sees, as `presence_radar.measure` does, or raise its OSError."""
         from roles import presence_radar  # few wake-ups need it
 
+        seen = presence_radar.measure(self._i2c, self.pause, *self._radar)
+        self.faults &= ~RADAR_FAULT
+        return seen
+
+    def _range(self):
         peaks, near_edge = None, False
         try:
-            peaks, near_edge = presence_radar.measure(self._i2c, self.pause, *self._radar)
-            self.faults &= ~RADAR_FAULT
+            peaks, near_edge = self.look()
         except OSError as error:
             print("radar:", error)
             self.faults |= RADAR_FAULT
@@ -201,7 +225,7 @@ def wake(feed):
         faults = sense.faults
         sense.begin(INTERRUPT if machine.wake_reason() == machine.EXT0_WAKE else TIMER)
         sense.settle(feed)
-        if now_ms() >= due_ms or sense.detector.reports or sense.faults != faults:
+        if now_ms() >= due_ms or sense.detector.reports or sense.faults != faults or sense.is_magnet():
             _found = sense
             return
         rtc_state.save_sensing(sense.state(due_ms))

@@ -19,7 +19,7 @@ from app.bay_readings import BayReadings
 from app.outbox import Outbox
 from drivers.lis2mdl import NT_PER_LSB
 from net.clock import now_ms
-from pave_wire.reading import RESET
+from pave_wire.reading import CRASH, RESET
 from roles import presence_pack, presence_sense, rtc_state
 from roles.persistent import Persistent
 
@@ -41,6 +41,7 @@ class PresenceSensor:
         settings, board, feed: as above.
         persistent: the device's `Persistent`.
         sense: its `presence_sense.Sense`.
+        link: a `presence_lora.Lora` or `presence_wifi.Wifi`.
         outbox: its `Outbox`.
         is_restarted: power was off, or failed.
         random_below: n -> a random int from 0 to n - 1.
@@ -61,18 +62,32 @@ class PresenceSensor:
         fresh = kept is None or rtc_state.crashes() >= limits.CRASHES_BEFORE_FRESH_START
         self._restore(kept, fresh)
         self.sense = self._sense(fresh)
-        self._link = self._linked(None if fresh else kept[3])  # pyright: ignore[reportOptionalSubscript]
+        self.link = self._linked(None if fresh else kept[3])  # pyright: ignore[reportOptionalSubscript]
         self._report_start()
 
     def run(self):
         """Do what this wake-up is for, then sleep; does not return."""
-        self._link.run()
+        self.link.run()
+        if self._is_called():
+            from roles.presence_commission import Commission  # once in a sensor's life
+
+            Commission(self).run()
+            self.link.run()
         self.save()
         rtc_state.set_crashes(0)
         if self.outbox.crash_heard:
             self.persistent.forget("crash")
-        self._link.stop()
+        self.link.stop()
         self.sense.sleep(self._due_ms())
+
+    def _is_called(self):
+        """Return whether somebody holds the button, or a magnet: see `presence_commission`."""
+        button = machine.Pin(self.board.BUTTON, machine.Pin.IN, machine.Pin.PULL_UP)
+        if button.value() and not self.sense.is_magnet():
+            return False
+        from roles import presence_commission
+
+        return presence_commission.is_called(self)
 
     def absorb(self):
         """Take what was sensed so far into the outbox, and keep it; return whether there is anything to send."""
@@ -91,7 +106,7 @@ class PresenceSensor:
                 now_ms(),
                 presence_pack.pack(self.outbox.state()),
                 self._readings.state(),
-                self._link.state(),
+                self.link.state(),
                 self._kept_watch,
                 self.heartbeat_s,
             ],
@@ -104,13 +119,13 @@ class PresenceSensor:
         at_ms = now_ms()
         readings = None
         self._kept_watch = None
-        self.heartbeat_s = self._heartbeat_s() if fresh else kept[5]
         if kept is None:
             self.outbox = Outbox(device, self.persistent.next_epoch())
         else:
             if at_ms < kept[0]:
                 _set_back(kept, kept[0] - at_ms)
             self.outbox = Outbox(device, *presence_pack.unpack(kept[1]))
+        self.heartbeat_s = self._heartbeat_s() if fresh else kept[5]  # what tells it takes the outbox
         if not fresh:
             readings, self._kept_watch = kept[2], kept[4]  # pyright: ignore[reportOptionalSubscript]  then it is there
         terse = self._link_name() == "lorawan"
@@ -159,12 +174,14 @@ class PresenceSensor:
         """Put a start that was none of sleep or power into the outbox; only then the supervisor has looked into it."""
         start_record = sys.modules.get("roles.start_record")
         values = None if start_record is None else start_record.report(self.persistent)
-        if values is not None and values[RESET] != "power-on":
-            self.outbox.add(values, now_ms())
+        if values is None or (values[RESET] == "power-on" and CRASH not in values):
+            return
+        for part in start_record.parts(values) if self._link_name() == "lorawan" else (values,):
+            self.outbox.add(part, now_ms())
 
     def _due_ms(self):
         """Return when this is to be loaded again at latest."""
-        due_ms = self._link.due_ms()
+        due_ms = self.link.due_ms()
         return self._readings.due_ms if due_ms is None else min(due_ms, self._readings.due_ms)
 
     def _kept_detector(self):

@@ -14,6 +14,7 @@ from roles.oscore_keys import Keys
 from roles.presence_sense import AWAKE_MAX_S
 
 _POLL_MS = 100
+_SENSITIVITY_DBM = -85  # where 802.11n at 20 MHz still carries our frames: ESP32-S3 datasheet, table of receiver
 _RETRANSMITS = 2  # then sleep and try later: waiting awake costs more than waking
 
 
@@ -32,6 +33,21 @@ class Wifi:
     def due_ms(self):
         """Return when there is something to do, or None."""
         return self._again_ms if len(self._sensor.outbox) else None
+
+    def fault(self):
+        """Return why there is no link at all, in few words, or an empty text."""
+        return ""
+
+    def probe(self):
+        """Return (margin dB, RSSI dBm, None) of the access point, None where it is not to be had."""
+        wlan = self._sensor.settings["wifi"]
+        try:
+            asyncio.run(wifi.connect(wlan["ssid"], wlan["key"]))
+        except OSError as error:
+            print("no link test:", error)
+            return None
+        rssi_dbm = wifi.rssi_dbm()
+        return rssi_dbm - _SENSITIVITY_DBM, rssi_dbm, None
 
     def run(self):
         """Sense and report until the field is at rest and the outbox empty, or neither is to be had now."""

@@ -71,11 +71,14 @@ def test_a_part_that_fails_is_named_once_until_it_has_answered_and_the_other_goe
     assert [values for _, values in said(outbox)] == [{"fault": "radar"}, {"fault": "magnetometer"}, {"fault": "radar"}]
 
 
-def test_a_magnetometer_that_fails_confirms_nothing():
+def test_magnetometer_and_radar_that_both_fail_confirm_nothing():
     readings, outbox = made()
-    readings.take(Detector(), True, 1, 0)
-    readings.take(Detector(), True, 1, readings.due_ms)
-    assert [values for _, values in said(outbox)] == [{"fault": "magnetometer"}] and readings.said == UNKNOWN
+    readings.take(Detector(), True, 3, 0)
+    readings.take(Detector(), True, 3, readings.due_ms)
+    assert [values for _, values in said(outbox)] == [
+        {"fault": "magnetometer"},
+        {"fault": "radar"},
+    ] and readings.said == UNKNOWN
 
 
 def test_an_alarm_is_a_reading_of_its_class_and_a_terse_link_leaves_the_field_out():
@@ -92,3 +95,11 @@ def test_what_survives_sleep_goes_on_where_it_was():
     again = BayReadings(outbox, True, 3600, lambda n: 0, 150, readings.state(), 6000)
     again.take(Detector(Report(0, 65_000)), True, 2, 65_000)
     assert said(outbox)[-1][1]["lasted"] == 60 and len(outbox) == 3
+
+
+def test_the_radar_alone_confirms_the_state_while_the_magnetometer_fails():
+    readings, outbox = made()
+    readings.take(Detector(), True, 1, 0)
+    readings.take(Detector(), True, 1, readings.due_ms)
+    reasons = [values.get("reason") for _, values in said(outbox)]
+    assert reasons == [None, "boot", "heartbeat"]

@@ -33,6 +33,11 @@ FAN_RPM = "fan-rpm"  # 1/min
 BACKLIGHT = "backlight"  # 0 to 1, of a kiosk's screen
 PC_ALIVE = "pc-alive"  # bool: the kiosk PC's heartbeat is heard
 PC_CYCLES = "pc-cycles"  # how often the PC was power-cycled since the epoch began
+BATTERY = "battery"  # V, of the cell
+COMMISSION = "commission"  # what commissioning has found: "passed", the check that failed and why, or how the link is
+MARGIN = "margin"  # dB, by how much the network could hear it weaker: the worst of a walk test
+RSSI = "rssi"  # dBm, of the answer there
+SNR = "snr"  # dB, of the answer there
 DROPPED = "dropped"  # readings that this epoch's outbox gave up: no room, or refused
 
 STATES = ("vacant", "occupied", "blind")
@@ -41,6 +46,7 @@ REASONS = ("boot", "field", "heartbeat", "radar", "command", "tilt")
 UNITS = {
     CONFIDENCE: "/", FIELD: "T", LASTED: "s", SCREEN_FREE: "count", DROPPED: "count",
     TEMPERATURE: "Cel", HUMIDITY: "%RH", ILLUMINANCE: "lx", FAN_RPM: "1/min", BACKLIGHT: "/", PC_CYCLES: "count",
+    BATTERY: "V", MARGIN: "dB", RSSI: "dBm", SNR: "dB",
 }  # fmt: skip
 BOOLEANS = (OCCUPIED, BLIND, TAMPER, MAINS, PC_ALIVE)
 
@@ -80,4 +86,8 @@ def class_of(values: "dict[str, Value]") -> str:
         return "alarm"  # one of them has changed; in a sign of life they are as they were
     if OCCUPIED in values or BLIND in values:
         return "health" if reason == "heartbeat" else "presence"
-    return "health" if SCREEN_FREE in values or FAULT in values or PC_ALIVE in values else "diagnostics"
+    return (
+        "health"
+        if SCREEN_FREE in values or FAULT in values or COMMISSION in values or PC_ALIVE in values
+        else "diagnostics"
+    )
