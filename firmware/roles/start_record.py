@@ -75,6 +75,13 @@ def report(persistent):
     return values
 
 
+def parts(values):
+    """Return the values of `report` as those of readings that LoRaWAN's frames of 242 bytes hold, all but CRASH_VIA."""
+    crash = {name: values[name] for name in (CRASH, CRASH_AT) if name in values}
+    start = {name: value for name, value in values.items() if name not in _CRASH_TEXTS}
+    return [start, crash] if crash else [start]
+
+
 def counts(persistent):
     """Return how often the device has started for each cause, from power-on on; the last is crashes."""
     raw = persistent.blob("resets", struct.calcsize(_COUNTS))

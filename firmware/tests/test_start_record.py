@@ -72,3 +72,18 @@ def test_a_count_stops_at_its_end_and_a_damaged_one_begins_anew():
     assert started(1)["resets-power-on"] == 0xFFFF
     power_on(pave={"resets": b"\x01"})
     assert started(1) == {"reset": "power-on", "resets-power-on": 1}
+
+
+def test_a_crash_of_the_longest_texts_fits_frames_of_lorawan_and_loses_only_its_last_text():
+    values = {"reset": "deep-sleep"}
+    values.update(
+        {"resets-" + cause: 65535 for cause in ("power-on", "hard", "watchdog", "soft", "brown-out", "crash")}
+    )
+    values.update({"crash": "x" * 64, "crash-at": "y" * 64, "crash-via": "z" * 64})
+    start, crash = start_record.parts(values)
+    assert start["reset"] == "deep-sleep" and start["resets-crash"] == 65535
+    assert sorted(crash) == ["crash", "crash-at"]
+    for part in (start, crash):
+        packed = model.pack_readings("24a160fffe000101", [Reading("24a160fffe000101", 1 << 31, 60000, 86400.5, part)])
+        assert len(packed) <= 242 - 15, len(packed)  # at DR5, beside the longest MAC commands
+    assert start_record.parts({"reset": "hard"}) == [{"reset": "hard"}]

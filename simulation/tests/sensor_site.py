@@ -46,8 +46,12 @@ class SensorSite(LoraSite):
         content = {"device": EUI, "role": "presence", "board": board.module, "link": "lorawan", "heartbeat_s": every_s}
         image = self.folder / "flash.bin"
         values = {"pave": {"epoch": 1000}, "lora": nvs}
-        build_flash_image(board, compiled(), content | settings, values, image, MICROPYTHON)
+        build_flash_image(board, self.files(), content | settings, values, image, MICROPYTHON)
         return DeviceSpec("sensor", mac_of(EUI), board_path(board.name), image, BAY)
+
+    def files(self) -> dict[str, bytes]:
+        """The firmware to flash."""
+        return compiled()
 
     def _world(self) -> World:
         if self.VISITS is None:
