@@ -27,7 +27,7 @@ import cbor2
 from pave_emulator import trace_file
 from pave_emulator.air.wifi import AccessPoint, WifiAir
 from pave_emulator.clock import VirtualClock
-from pave_emulator.fleet import Fleet
+from pave_emulator.fleet import DeviceSpec, Fleet
 from pave_emulator.scenario import load as scenario
 from pave_emulator.scenario.model import ScenarioError
 from pave_emulator.scenario.site import local_m
@@ -38,19 +38,25 @@ from pave_gateway import config
 from pave_gateway.config import Config
 from pave_gateway.core.keys import draw_gateway_id
 from pave_gateway.store.journal import JournalReader
-from simulation import devices, site_keys
+from simulation import devices, site_keys, virtual_lora
 from simulation.chain import ROOT
 from simulation.virtual_gateway import EPOCH_MS, VirtualGateway
+from simulation.virtual_lora import Masts
 
 SITE = ROOT / "examples" / "bercy" / "site.toml"
 COAP = ("127.0.0.1", 5683)  # of the simulated network
 HEARTBEAT_S = 3600
+LINKS = ("wifi", "lorawan")
+ON_MAINS = ("bercy-t-01", "bercy-t-02")  # beside a kiosk's cable: they keep Wi-Fi where the others have LoRaWAN
 TRACE_FILE, JOURNAL_FILE = "trace.ndjson", "journal.db"  # in the work directory
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run. `sensors` and `kiosks` limit how many there are (None: all); `written` keeps a trace."""
+    """What to run. `sensors` and `kiosks` limit how many there are (None: all); `written` keeps a trace.
+
+    `link` is how sensors speak: "wifi", or "lorawan" for all but those ON_MAINS.
+    """
 
     scenario: Path
     for_s: float
@@ -59,6 +65,7 @@ class Plan:
     kiosks: int | None = None
     metered: bool = False
     written: bool = False
+    link: str = "wifi"
 
 
 @dataclass(frozen=True)
@@ -101,40 +108,103 @@ class Outcome:
         }
 
 
+class Site:
+    """A site on the running VirtualLoop: `start`, let time pass, `stop`; then `outcome`.
+
+    Attributes:
+        config: Of the gateway; its bays and kiosks are all of the site, with a device running or not.
+        truths: Every change of a bay so far.
+        masts: What hears the sensors over LoRaWAN; None where they speak Wi-Fi.
+        serving: Whether the gateway runs.
+    """
+
+    def __init__(self, plan: Plan, work_dir: Path) -> None:
+        """Build the images. Raise ScenarioError, and what building images raises."""
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        self._plan, self._work_dir = plan, work_dir
+        played = scenario.load(plan.scenario, plan.seed)
+        random.seed(played.seed)  # aiocoap's message IDs, tokens and spreads
+        keys = _provisioner(work_dir, random.Random(played.seed))
+        self.config = site_keys.believing(config.load(SITE), keys)
+        self.over_lora = _over_lora(self.config, plan)
+        chosen = _chosen(plan, self.config)
+        specs = devices.build(
+            chosen, COAP, work_dir / "flash", HEARTBEAT_S, keys, EPOCH_MS / 1000, self.over_lora
+        )  # fmt: skip
+        self.clock, self.trace, self.truths = VirtualClock(loop), Trace(hashed=True), list[Change]()
+        self.masts = Masts(self.config, self.clock, self.trace, played.seed) if self.over_lora else None
+        if self.masts:
+            self.config = virtual_lora.listening(self.config)
+        self._written = (work_dir / TRACE_FILE).open("w") if plan.written else None
+        if self._written:
+            self.trace.subscribers.append(trace_file.writer(self._written))
+        self.gateway = VirtualGateway(self.config, work_dir / JOURNAL_FILE, played.seed)
+        self.serving = False
+        self.world = World(played, _bays(self.config), [kiosk.id for kiosk in self.config.kiosk])
+        self.fleet = self._fleet(specs, played.seed)
+        self._outage: asyncio.Task[None] | None = None
+
+    def _fleet(self, specs: list[DeviceSpec], seed: int) -> Fleet:
+        places = virtual_lora.positions_m(self.config)
+        air = WifiAir(self.clock, AccessPoint(devices.WIFI_SSID, devices.WIFI_KEY), trace=self.trace, seed=seed)
+        fleet = Fleet(
+            specs, self.world, air, self.clock, self._work_dir / "consoles",
+            on_truth=self.truths.append, traced=self.trace, seed=seed, metered=self._plan.metered,
+            drifting=bool(self.masts), lora=self.masts.air if self.masts else None,
+            positions_m={name: places[name] for name in sorted(self.over_lora)},
+        )  # fmt: skip
+        fleet.concentrators = self.masts.concentrators if self.masts else []
+        fleet.gateway_outage = self._gateway_outage
+        return fleet
+
+    async def start(self) -> None:
+        """Start the gateway, then every device at once."""
+        await self._serve()
+        if self.masts:
+            await self.masts.start()
+        await self.fleet.start()
+
+    async def stop(self) -> None:
+        """End the devices, then the gateway."""
+        await self.fleet.stop()
+        if self.masts:
+            self.masts.stop()
+        if self._outage:
+            await self._outage
+        await self.gateway.stop()
+        self.serving = False
+        if self._written:
+            self._written.close()
+
+    async def _serve(self) -> None:
+        await self.gateway.start(*COAP)
+        self.serving = True
+
+    def _gateway_outage(self, s: float) -> None:
+        if self.serving:
+            self.serving = False
+            self._outage = asyncio.get_running_loop().create_task(self._away(s))
+
+    async def _away(self, s: float) -> None:
+        await self.gateway.stop()
+        await asyncio.sleep(s)
+        await self._serve()
+
+
 async def play(plan: Plan, work_dir: Path) -> Outcome:
     """Run on the running VirtualLoop. Raise ScenarioError, and what building images raises."""
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, VirtualLoop)
-    played = scenario.load(plan.scenario, plan.seed)
-    random.seed(played.seed)  # aiocoap's message IDs, tokens and spreads
-    keys = _provisioner(work_dir, random.Random(played.seed))
-    site = site_keys.believing(config.load(SITE), keys)
-    specs = devices.build(_chosen(plan, site), COAP, work_dir / "flash", HEARTBEAT_S, keys, EPOCH_MS / 1000)
-    clock, trace, truths = VirtualClock(loop), Trace(hashed=True), list[Change]()
-    world = World(played, _bays(site), [kiosk.id for kiosk in site.kiosk])
-    air = WifiAir(clock, AccessPoint(devices.WIFI_SSID, devices.WIFI_KEY), trace=trace, seed=played.seed)
-    written = (work_dir / TRACE_FILE).open("w") if plan.written else None
-    if written:
-        trace.subscribers.append(trace_file.writer(written))
-    gateway = VirtualGateway(site, work_dir / JOURNAL_FILE, played.seed)
-    await gateway.start(*COAP)
-    fleet = Fleet(
-        specs, world, air, clock, work_dir / "consoles",
-        on_truth=truths.append, traced=trace, seed=played.seed, metered=plan.metered,
-    )  # fmt: skip
+    site = Site(plan, work_dir)
     started_s = time.perf_counter()
-    await fleet.start()
+    await site.start()
     await asyncio.sleep(plan.for_s)
     wall_s = time.perf_counter() - started_s
-    stats, digest = fleet.stats(), trace.digest()
-    await fleet.stop()
-    await gateway.stop()
-    if written:
-        written.close()
+    stats, digest = site.fleet.stats(), site.trace.digest()
+    await site.stop()
     stored, journal = _log(work_dir / JOURNAL_FILE)
     return Outcome(
-        digest, journal, gateway.commits_digest, trace.records, plan.for_s, wall_s, stats, len(truths),
-        gateway.answers, stored,
+        digest, journal, site.gateway.commits_digest, site.trace.records, plan.for_s, wall_s, stats,
+        len(site.truths), site.gateway.answers, stored,
     )  # fmt: skip
 
 
@@ -142,6 +212,13 @@ def run(plan: Plan, work_dir: Path) -> Outcome:
     """Run in virtual time from 0."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(play(plan, work_dir))
+
+
+def _over_lora(site: Config, plan: Plan) -> frozenset[str]:
+    """The sensors that speak LoRaWAN: all but those on the mains, of those there are."""
+    if plan.link == "wifi":
+        return frozenset()
+    return frozenset(bay.id for bay in site.bay[: plan.sensors] if bay.id not in ON_MAINS)
 
 
 def _chosen(plan: Plan, site: Config) -> Config:
@@ -179,6 +256,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--sensors", type=int, help="at most so many")
     parser.add_argument("--kiosks", type=int, help="at most so many")
+    parser.add_argument("--link", choices=LINKS, default="wifi", help="how sensors speak")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="leave images, consoles, journal and trace here")
     arguments = parser.parse_args()
     work_dir = arguments.keep or Path(tempfile.mkdtemp(prefix="pave-"))
@@ -186,7 +264,7 @@ def main() -> int:
     try:
         plan = Plan(
             arguments.scenario, arguments.for_s, arguments.seed, arguments.sensors, arguments.kiosks,
-            written=arguments.keep is not None,
+            written=arguments.keep is not None, link=arguments.link,
         )  # fmt: skip
         print(json.dumps(run(plan, work_dir).summary()))
     except ScenarioError as error:

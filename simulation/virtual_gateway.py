@@ -34,6 +34,7 @@ class VirtualGateway:
         self._commits = hashlib.sha256()
         self._gateway: Gateway | None = None
         self._links: Links | None = None
+        self._answered: dict[str, int] = {}  # in the lives before this one
         self._stack = AsyncExitStack()
 
     async def start(self, host: str, port: int) -> None:
@@ -72,7 +73,10 @@ class VirtualGateway:
     @property
     def answers(self) -> dict[str, int]:
         """Answers to `POST /r`, by response code."""
-        return self._links.coap.answers if self._links else {}
+        counted = dict(self._answered)
+        for code, count in (self._links.coap.answers if self._links else {}).items():
+            counted[code] = counted.get(code, 0) + count
+        return counted
 
     @property
     def commits_digest(self) -> str:
@@ -80,8 +84,9 @@ class VirtualGateway:
         return self._commits.hexdigest()
 
     async def stop(self) -> None:
-        """Stop serving; everything acknowledged is in the journal."""
+        """Stop serving; everything acknowledged is in the journal. It can be started again."""
         await self._stack.aclose()
+        self._answered, self._links = self.answers, None
 
     def _committer(self, journal: Journal, _config: Config, trusted_ms: Callable[[], int | None]) -> Committer:
         return _Digested(InlineCommitter(journal, trusted_ms=trusted_ms), self._commits.update)
