@@ -269,6 +269,7 @@ async def test_more_than_a_page_is_fetched_page_by_page(tmp_path: Path, monkeypa
         async with gateway(tmp_path, broker.port, stub) as (disk, _):
             side.hello(A)
             await until(lambda: len(side.commands) == 1)
+        side.published = False
         for _ in range(100):
             side.event(A)
         async with gateway(tmp_path, broker.port, stub) as (disk, _):
