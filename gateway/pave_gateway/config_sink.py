@@ -29,10 +29,15 @@ def _topic(text: str) -> str:
     return text
 
 
-class MqttConfig(Table):
-    """[[sink]] kind = "mqtt"."""
+class SinkTable(Table):
+    """What every [[sink]] has, whatever its kind."""
 
     name: Id
+
+
+class MqttConfig(SinkTable):
+    """[[sink]] kind = "mqtt"."""
+
     kind: Literal["mqtt"]
     host: Text
     port: Port = 1883

@@ -38,8 +38,9 @@ from pave_gateway.core import limits
 from pave_gateway.core.instant import Dated, Quality, iso_utc
 from pave_gateway.core.outgoing import Outgoing
 from pave_gateway.core.rows import ReadingRow, StoredReading
-from pave_gateway.sinks.engine import Delivered, Rejected, Retry, SinkEngine
+from pave_gateway.sinks.engine import SinkEngine
 from pave_gateway.sinks.mqtt import MqttSink
+from pave_gateway.sinks.sink import Delivered, Rejected, Retry
 from pave_gateway.store.inline import InlineCommitter
 from pave_gateway.store.journal import Journal, JournalReader
 from pave_wire import model

@@ -12,7 +12,8 @@ from pave_gateway.core import limits
 from pave_gateway.core.instant import Dated, Quality
 from pave_gateway.core.outgoing import Outgoing
 from pave_gateway.core.rows import StoredReading
-from pave_gateway.sinks.engine import Backoff, Delivered, Rejected, Retry, SinkEngine
+from pave_gateway.sinks.engine import Backoff, SinkEngine
+from pave_gateway.sinks.sink import Delivered, Rejected, Retry
 from pave_gateway.store.inline import InlineCommitter
 from pave_gateway.store.journal import Journal, JournalReader
 

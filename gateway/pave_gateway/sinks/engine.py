@@ -16,7 +16,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pave_gateway.core import limits
@@ -24,45 +23,13 @@ from pave_gateway.core.committer import CommitFailed, Committer, CommitterBusy, 
 from pave_gateway.core.instant import Held
 from pave_gateway.core.outgoing import Outgoing
 from pave_gateway.core.rows import CursorRow, DeadLetterRow, StoredReading
+from pave_gateway.sinks.sink import Rejected, Retry, Sink, Verdict
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """The back-end has the row."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """The back-end does not have the row; it may take it later."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """The back-end will never take the row."""
-
-    reason: str
-
-
-Verdict = Delivered | Retry | Rejected
-
 Tell = Callable[[StoredReading], Outgoing | Held | None]
 """Says what is to be told of a reading now (`core.outgoing.Teller.tell`); None: nothing yet, a commit will wake us."""
-
-
-class Sink(Protocol):
-    """A back-end."""
-
-    async def deliver(self, batch: Sequence[Outgoing]) -> Sequence[Verdict]:
-        """Send `batch`, wait until the back-end has confirmed, and return one verdict per row. Connects when needed."""
-        ...
-
-    async def close(self) -> None:
-        """Disconnect."""
-        ...
 
 
 class Log(Protocol):

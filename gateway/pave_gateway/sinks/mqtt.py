@@ -13,7 +13,6 @@ replaced, which are history.
 
 import asyncio
 import functools
-import json
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
@@ -25,9 +24,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from pave_gateway.core import limits
-from pave_gateway.core.instant import iso_utc
 from pave_gateway.core.outgoing import Outgoing
-from pave_gateway.sinks.engine import Delivered, Rejected, Retry, Verdict
+from pave_gateway.sinks import document
+from pave_gateway.sinks.sink import Delivered, Rejected, Retry, Verdict
 
 # PUBACK reason codes (MQTT 5, table 3-4) that say this message will never do: topic name invalid, payload format
 # invalid.
@@ -38,7 +37,7 @@ _Publication = tuple[str, Callable[[], Coroutine[Any, Any, Verdict]]]  # topic, 
 
 
 class MqttSink:
-    """See `engine.Sink`."""
+    """See `sink.Sink`."""
 
     def __init__(self, site: str, host: str, port: int, version: str, topic: str) -> None:
         """`version` is "5" or "3.1.1"; `topic` a template with {site}, {kind}, {place}, {device}, {class}."""
@@ -101,7 +100,7 @@ class MqttSink:
 
     def message(self, outgoing: Outgoing) -> tuple[str, bytes]:
         """Return the topic and the JSON of a reading."""
-        row, dated = outgoing.row, outgoing.dated
+        row = outgoing.row
         topic = self._topic.format_map(
             {
                 "site": self._site,
@@ -111,21 +110,7 @@ class MqttSink:
                 "class": row.reading_class,
             }
         )
-        body = {
-            "id": row.identity,
-            "device": row.device,
-            "epoch": row.epoch,
-            "seq": row.seq,
-            "site": self._site,
-            "kind": outgoing.kind,
-            "place": outgoing.place_id,
-            "time": iso_utc(dated.read_ms),
-            "received": iso_utc(dated.received_ms),
-            "clock": dated.quality.value,
-            "class": row.reading_class,
-            "values": row.values,
-        }
-        return topic, json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+        return topic, document.to_json(document.of(outgoing, self._site))
 
     def _explain(self, error: Exception) -> str:
         where = f"MQTT {self._version} broker {self._host}:{self._port}"
